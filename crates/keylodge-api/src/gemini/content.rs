@@ -1,0 +1,79 @@
+//! Contents and their parts.
+
+use crate::proto_json::{Fields, Message};
+
+/// One turn of a conversation, or a system instruction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// `user`, `model` or `function`; absent means the user.
+    pub role: Option<String>,
+    /// What was said.
+    pub parts: Vec<Part>,
+}
+
+/// One piece of a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The piece itself; `None` when the part carries no data field at all.
+    pub data: Option<PartData>,
+    /// Whether the model only thought this.
+    pub thought: bool,
+}
+
+/// The data of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartData {
+    /// Text.
+    Text(String),
+    /// Anything else, by the name of its field in snake_case.
+    Other(&'static str),
+}
+
+impl Message for Content {
+    fn read(fields: &mut Fields<'_, '_>) -> Self {
+        Self { role: fields.string("role").filter(|role| !role.is_empty()), parts: fields.messages("parts") }
+    }
+}
+
+/// The data fields besides `text`, in both spellings.
+const OTHER_DATA: [(&str, &str); 8] = [
+    ("inlineData", "inline_data"),
+    ("fileData", "file_data"),
+    ("functionCall", "function_call"),
+    ("functionResponse", "function_response"),
+    ("executableCode", "executable_code"),
+    ("codeExecutionResult", "code_execution_result"),
+    ("toolCall", "tool_call"),
+    ("toolResponse", "tool_response"),
+];
+
+/// Fields that say something about the data and change nothing for a model of text.
+const MODIFIERS: [&str; 7] = [
+    "thoughtSignature",
+    "videoMetadata",
+    "mediaResolution",
+    "partMetadata",
+    "audioTranscription",
+    "mediaProcessing",
+    "speechMetadata",
+];
+
+impl Message for Part {
+    fn read(fields: &mut Fields<'_, '_>) -> Self {
+        let mut data = fields.string("text").map(PartData::Text);
+        for (camel, snake) in OTHER_DATA {
+            if fields.any(camel).is_none() {
+                continue;
+            }
+            if data.is_some() {
+                let problem = "Invalid value (oneof), oneof field 'data' is already set.";
+                fields.refuse(camel, format!("{problem} Cannot set '{camel}'"));
+            }
+            data = Some(PartData::Other(snake));
+        }
+        for modifier in MODIFIERS {
+            fields.any(modifier);
+        }
+        Self { data, thought: fields.boolean("thought").unwrap_or(false) }
+    }
+}

@@ -1,0 +1,16 @@
+//! The Gemini API's messages (package `google.ai.generativelanguage`), as far as Keylodge reads or writes them.
+
+mod config;
+mod content;
+mod model;
+mod request;
+mod response;
+
+pub use config::{GenerationConfig, ThinkingConfig};
+pub use content::{Content, Part, PartData};
+pub use model::{ListModelsResponse, Model};
+pub use request::{CountTokensRequest, GenerateContentRequest, SafetySetting};
+pub use response::{
+    AnswerContent, AnswerPart, Candidate, CountTokensResponse, FinishReason, GenerateContentResponse, Modality,
+    ModalityTokenCount, UsageMetadata,
+};

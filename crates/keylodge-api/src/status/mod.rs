@@ -1,0 +1,140 @@
+//! `google.rpc.Status`: the one form in which every error leaves Keylodge.
+
+mod detail;
+mod response;
+
+pub use detail::{Detail, FieldViolation, Link};
+pub use response::{Envelope, JSON, json_bytes};
+
+/// An error for a caller. The message says what to do next; causes stay in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// What kind of error.
+    pub code: Code,
+    /// A sentence for the person who reads it.
+    pub message: String,
+    /// Facts for programs, in Google's order.
+    pub details: Vec<Detail>,
+}
+
+impl Status {
+    /// An error without details.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: Vec::new() }
+    }
+
+    /// The same error with one more detail.
+    #[must_use]
+    pub fn with(mut self, detail: Detail) -> Self {
+        self.details.push(detail);
+        self
+    }
+
+    /// The same error, ending with its own message as a `LocalizedMessage`, as key checks at Google do.
+    #[must_use]
+    pub fn localized(self) -> Self {
+        let message = self.message.clone();
+        self.with(Detail::LocalizedMessage { message })
+    }
+
+    /// INVALID_ARGUMENT with a `BadRequest` detail; the message joins all descriptions, a line each.
+    #[must_use]
+    pub fn bad_request(violations: Vec<FieldViolation>) -> Self {
+        let lines: Vec<&str> = violations.iter().map(|violation| violation.description.as_str()).collect();
+        let message = lines.join("\n");
+        Self::new(Code::InvalidArgument, message).with(Detail::BadRequest(violations))
+    }
+
+    /// Two errors about the same request as one: the messages a line each, the violations together.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.message = format!("{}\n{}", self.message, other.message);
+        for detail in other.details {
+            match (self.details.last_mut(), detail) {
+                (Some(Detail::BadRequest(violations)), Detail::BadRequest(more)) => violations.extend(more),
+                (_, detail) => self.details.push(detail),
+            }
+        }
+        self
+    }
+
+    /// The error for something that is our fault. Its cause belongs in the log, with the request id.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            Code::Internal,
+            "An internal error has occurred. Please retry, or give the x-request-id of this answer to whoever runs this Keylodge.",
+        )
+    }
+}
+
+macro_rules! codes {
+    ($($code:ident = $number:literal, $name:literal, $http:literal;)+) => {
+        /// The canonical error codes (google.rpc.Code), without OK: a Status is never a success.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the names are google.rpc.Code's own")]
+        pub enum Code { $($code),+ }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$code),+];
+
+            /// The canonical number, as operations carry it.
+            #[must_use]
+            pub const fn number(self) -> u16 {
+                match self { $(Self::$code => $number),+ }
+            }
+
+            /// The name on the wire.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$code => $name),+ }
+            }
+
+            /// The HTTP status it travels with, always 4xx or 5xx.
+            #[must_use]
+            pub const fn http(self) -> u16 {
+                match self { $(Self::$code => $http),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    Cancelled = 1, "CANCELLED", 499;
+    Unknown = 2, "UNKNOWN", 500;
+    InvalidArgument = 3, "INVALID_ARGUMENT", 400;
+    DeadlineExceeded = 4, "DEADLINE_EXCEEDED", 504;
+    NotFound = 5, "NOT_FOUND", 404;
+    AlreadyExists = 6, "ALREADY_EXISTS", 409;
+    PermissionDenied = 7, "PERMISSION_DENIED", 403;
+    ResourceExhausted = 8, "RESOURCE_EXHAUSTED", 429;
+    FailedPrecondition = 9, "FAILED_PRECONDITION", 400;
+    Aborted = 10, "ABORTED", 409;
+    OutOfRange = 11, "OUT_OF_RANGE", 400;
+    Unimplemented = 12, "UNIMPLEMENTED", 501;
+    Internal = 13, "INTERNAL", 500;
+    Unavailable = 14, "UNAVAILABLE", 503;
+    DataLoss = 15, "DATA_LOSS", 500;
+    Unauthenticated = 16, "UNAUTHENTICATED", 401;
+}
+
+impl Code {
+    /// The code that belongs to an HTTP error status that somebody asked for; other 4xx and 5xx map to their class.
+    #[must_use]
+    pub fn from_http(status: u16) -> Self {
+        match status {
+            401 => Self::Unauthenticated,
+            403 => Self::PermissionDenied,
+            404 => Self::NotFound,
+            409 => Self::Aborted,
+            429 => Self::ResourceExhausted,
+            499 => Self::Cancelled,
+            501 => Self::Unimplemented,
+            503 => Self::Unavailable,
+            504 => Self::DeadlineExceeded,
+            400..=498 => Self::InvalidArgument,
+            _ => Self::Internal,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A Status, or any answer, as bytes of an HTTP response.
+
+use http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use super::{Detail, Status};
+
+/// The content type of every JSON answer.
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
+
+/// How an error body is wrapped. Google's array streams (and its OpenAI surface) put it into a one-element array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// `{"error": …}`
+    Object,
+    /// `[{"error": …}]`
+    Array,
+}
+
+#[derive(Serialize)]
+struct Body<'status> {
+    error: Error<'status>,
+}
+
+#[derive(Serialize)]
+struct Error<'status> {
+    code: u16,
+    message: &'status str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    details: &'status [Detail],
+}
+
+impl Status {
+    /// The whole HTTP answer.
+    #[must_use]
+    pub fn response<B: From<Vec<u8>>>(&self, envelope: Envelope) -> Response<B> {
+        let body = match envelope {
+            Envelope::Object => json_bytes(&self.body(), true),
+            Envelope::Array => json_bytes(&[self.body()], true),
+        };
+        let mut response = Response::new(B::from(body));
+        *response.status_mut() = StatusCode::from_u16(self.code.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+        response
+    }
+
+    /// The error as one line of JSON that begins with `{"error":`, as a stream carries it. Python's client knows an
+    /// error in a stream by exactly that beginning.
+    #[must_use]
+    pub fn stream_chunk(&self) -> Vec<u8> {
+        json_bytes(&self.body(), false)
+    }
+
+    fn body(&self) -> Body<'_> {
+        let error =
+            Error { code: self.code.http(), message: &self.message, status: self.code.name(), details: &self.details };
+        Body { error }
+    }
+}
+
+/// Prints an answer as Google does: two blanks of indent or one line, and no bare `<` or `>`.
+#[must_use]
+pub fn json_bytes<T: Serialize + ?Sized>(answer: &T, pretty: bool) -> Vec<u8> {
+    let text = if pretty { serde_json::to_string_pretty(answer) } else { serde_json::to_string(answer) };
+    let text = text.expect("our answers have string keys and no failing parts");
+    if !text.contains(['<', '>']) {
+        return text.into_bytes();
+    }
+    // Angle brackets occur in JSON only inside strings, where the escape means the same.
+    text.replace('<', "\\u003c").replace('>', "\\u003e").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Code;
+
+    #[test]
+    fn an_error_without_details_leaves_the_field_out() {
+        let status = Status::new(Code::NotFound, "a <b>");
+
+        assert_eq!(
+            String::from_utf8(status.stream_chunk()).unwrap(),
+            r#"{"error":{"code":404,"message":"a \u003cb\u003e","status":"NOT_FOUND"}}"#
+        );
+    }
+
+    #[test]
+    fn an_array_stream_gets_its_error_in_an_array() {
+        let response: Response<Vec<u8>> = Status::new(Code::Unavailable, "later").response(Envelope::Array);
+
+        assert_eq!(response.status(), 503);
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(body[0]["error"]["code"], 503);
+    }
+
+    #[test]
+    fn no_code_is_a_success() {
+        assert!(Code::ALL.iter().all(|code| (400..600).contains(&code.http())));
+    }
+}

@@ -1,0 +1,256 @@
+//! Finding the credential and taking it out of the request, before anything can log or forward it.
+//!
+//! A key travels in `x-goog-api-key` or in the query as `key` (`$key` is the same); a token in `Authorization` or as
+//! `access_token` (or `oauth_token`). All of these are removed, good or bad, on every path.
+
+use std::task::{Context, Poll};
+
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Request, Uri, header};
+use keylodge_api::API_KEY_HEADER;
+use keylodge_rules::{KeyString, Refusal};
+use tower::{Layer, Service};
+use zeroize::Zeroizing;
+
+/// What a request brought to prove who it is for. It sits in the request's extensions and shows nothing in Debug.
+#[derive(Clone)]
+pub struct Credentials {
+    key: Result<KeyString, Refusal>,
+    bearer: Option<Zeroizing<String>>,
+}
+
+impl Credentials {
+    /// Takes all credentials out of a request's header fields and URI.
+    pub fn take(headers: &mut HeaderMap, uri: &mut Uri) -> Self {
+        let mut keys: Vec<Zeroizing<String>> = Vec::new();
+        let mut bearer = None;
+        for value in take_header(headers, API_KEY_HEADER) {
+            // A header that is no UTF-8 is no key either; the replacement characters make the parser say so.
+            keys.push(Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        }
+        for value in take_header(headers, header::AUTHORIZATION.as_str()) {
+            bearer = Some(Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        }
+        for (name, value) in take_query(uri) {
+            match name {
+                Name::Key => keys.push(value),
+                Name::Token => bearer = Some(Zeroizing::new(format!("Bearer {}", *value))),
+            }
+        }
+        Self { key: the_one(&keys, bearer.is_some()), bearer }
+    }
+
+    /// The credentials that [`CredentialLayer`] found.
+    #[must_use]
+    pub fn of(extensions: &http::Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// The one key of the request.
+    ///
+    /// # Errors
+    /// When there is none, it can be none, or there are two.
+    pub fn key(&self) -> Result<&KeyString, &Refusal> {
+        self.key.as_ref()
+    }
+
+    /// The bearer token, if the request brought an `Authorization` of that scheme.
+    #[must_use]
+    pub fn bearer_token(&self) -> Option<&str> {
+        let (scheme, token) = self.bearer.as_ref()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    }
+
+    /// Whether the request brought anything in place of a key.
+    #[must_use]
+    pub fn has_authorization(&self) -> bool {
+        self.bearer.is_some()
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials(hidden)")
+    }
+}
+
+/// Decides which string counts. An empty one counts as missing (UNCONFIRMED at Google; its clients read an empty
+/// variable as unset); equal strings in two places are one.
+fn the_one(keys: &[Zeroizing<String>], has_authorization: bool) -> Result<KeyString, Refusal> {
+    let mut given = keys.iter().filter(|key| !key.is_empty());
+    let Some(first) = given.next() else {
+        return Err(if has_authorization { Refusal::NotAnApiKey } else { Refusal::NoCredential });
+    };
+    if given.any(|other| other != first) {
+        return Err(Refusal::TwoCredentials);
+    }
+    KeyString::parse(first).map_err(Refusal::Malformed)
+}
+
+fn take_header(headers: &mut HeaderMap, name: &str) -> Vec<HeaderValue> {
+    let values = headers.get_all(name).iter().cloned().collect();
+    headers.remove(name);
+    values
+}
+
+enum Name {
+    Key,
+    Token,
+}
+
+/// Removes the credential parameters from a query and leaves every other byte of it as it was.
+fn take_query(uri: &mut Uri) -> Vec<(Name, Zeroizing<String>)> {
+    let Some(query) = uri.query() else { return Vec::new() };
+    let mut taken = Vec::new();
+    let mut kept = Vec::new();
+    for piece in query.split('&') {
+        let Some((name, value)) = form_urlencoded::parse(piece.as_bytes()).next() else {
+            kept.push(piece);
+            continue;
+        };
+        match &*name {
+            "key" | "$key" => taken.push((Name::Key, Zeroizing::new(value.into_owned()))),
+            "access_token" | "oauth_token" => taken.push((Name::Token, Zeroizing::new(value.into_owned()))),
+            _ => kept.push(piece),
+        }
+    }
+    if !taken.is_empty() {
+        let rest = if kept.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), kept.join("&")) };
+        *uri = with_path_and_query(uri, &rest);
+    }
+    taken
+}
+
+fn with_path_and_query(uri: &Uri, rest: &str) -> Uri {
+    let mut parts = uri.clone().into_parts();
+    // Pieces of a valid URI in their old order make a valid URI; should that ever fail, the credential goes all the same.
+    parts.path_and_query = Some(PathAndQuery::try_from(rest).unwrap_or_else(|_| PathAndQuery::from_static("/")));
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+/// Puts [`Credentials`] in the place of the credentials themselves. It refuses nobody: what a refusal looks like
+/// depends on the surface.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CredentialLayer;
+
+impl<S> Layer<S> for CredentialLayer {
+    type Service = TakeCredential<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        TakeCredential { inner }
+    }
+}
+
+/// The service that [`CredentialLayer`] makes.
+#[derive(Clone, Debug)]
+pub struct TakeCredential<S> {
+    inner: S,
+}
+
+impl<S: Service<Request<B>>, B> Service<Request<B>> for TakeCredential<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut parts, body) = request.into_parts();
+        let credentials = Credentials::take(&mut parts.headers, &mut parts.uri);
+        parts.extensions.insert(credentials);
+        self.inner.call(Request::from_parts(parts, body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keylodge_rules::Malformed;
+    use proptest::prelude::*;
+
+    struct Given<'a> {
+        header: &'a [&'a str],
+        authorization: Option<&'a str>,
+        uri: &'a str,
+    }
+
+    fn check(given: &Given<'_>) -> (Result<String, Refusal>, String) {
+        let mut headers = HeaderMap::new();
+        for value in given.header {
+            headers.append("X-Goog-Api-Key", HeaderValue::from_str(value).unwrap());
+        }
+        if let Some(value) = given.authorization {
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+        }
+        let mut uri: Uri = given.uri.parse().unwrap();
+
+        let credentials = Credentials::take(&mut headers, &mut uri);
+
+        assert!(headers.is_empty(), "every credential header is gone");
+        (credentials.key.map(|key| key.reveal().to_owned()), uri.to_string())
+    }
+
+    fn in_query(uri: &str) -> (Result<String, Refusal>, String) {
+        check(&Given { header: &[], authorization: None, uri })
+    }
+
+    #[test]
+    fn a_key_is_taken_out_of_the_query_and_the_rest_stays_byte_for_byte() {
+        assert_eq!(
+            in_query("/v1/models?alt=sse&key=abc&x=%20y"),
+            (Ok("abc".into()), "/v1/models?alt=sse&x=%20y".into())
+        );
+        assert_eq!(in_query("/v1/models?key=abc"), (Ok("abc".into()), "/v1/models".into()));
+        assert_eq!(in_query("/v1/models?%24key=abc&"), (Ok("abc".into()), "/v1/models?".into()));
+        assert_eq!(in_query("/v1/models?%6Bey=a%62c"), (Ok("abc".into()), "/v1/models".into()));
+    }
+
+    #[test]
+    fn equal_keys_in_two_places_are_one_and_different_ones_are_refused() {
+        let both = |query| check(&Given { header: &["abc"], authorization: None, uri: query }).0;
+
+        assert_eq!(both("/?key=abc"), Ok("abc".into()));
+        assert_eq!(both("/?key=abd"), Err(Refusal::TwoCredentials));
+        assert_eq!(in_query("/?key=a&key=b").0, Err(Refusal::TwoCredentials));
+        assert_eq!(
+            check(&Given { header: &["a", "b"], authorization: None, uri: "/" }).0,
+            Err(Refusal::TwoCredentials)
+        );
+    }
+
+    #[test]
+    fn an_empty_key_counts_as_missing() {
+        assert_eq!(in_query("/?key=").0, Err(Refusal::NoCredential));
+        assert_eq!(check(&Given { header: &[""], authorization: None, uri: "/?key=abc" }).0, Ok("abc".into()));
+    }
+
+    #[test]
+    fn a_blank_or_quotation_mark_around_a_key_is_noticed_and_not_trimmed() {
+        assert_eq!(in_query("/?key=abc%0A").0, Err(Refusal::Malformed(Malformed::Character)));
+        assert_eq!(in_query("/?key=+abc").0, Err(Refusal::Malformed(Malformed::Character)));
+    }
+
+    #[test]
+    fn a_bearer_token_alone_is_no_key_and_does_not_stand_in_for_one() {
+        let bearer = |header| check(&Given { header, authorization: Some("Bearer abc"), uri: "/" }).0;
+
+        assert_eq!(bearer(&[]), Err(Refusal::NotAnApiKey));
+        assert_eq!(bearer(&["key"]), Ok("key".into()));
+        assert_eq!(in_query("/?access_token=abc"), (Err(Refusal::NotAnApiKey), "/".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_keeps_a_key(pieces in proptest::collection::vec("(key|%6bey|%24key|k|alt|=|&|%|[a-z0-9]){0,6}", 0..6)) {
+            let query = pieces.join("&");
+            let Ok(mut uri) = format!("/v1/models?{query}").parse::<Uri>() else { return Ok(()) };
+
+            Credentials::take(&mut HeaderMap::new(), &mut uri);
+
+            let left = uri.query().unwrap_or_default().to_owned();
+            prop_assert!(form_urlencoded::parse(left.as_bytes()).all(|(name, _)| name != "key" && name != "$key"), "{left}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The gate's keys in memory: one writer, many readers.
+//!
+//! A read holds a lock for two hash-map look-ups and never across an await. The only [`IndexWriter`] of a
+//! [`channel`] cannot be cloned, so nothing but the follower of the change feed can alter what the gate knows.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use keylodge_rules::{Change, KeyIndex, Revision};
+
+/// Makes an empty index: the writer for the follower of the change feed, the reader for gates.
+#[must_use]
+pub fn channel() -> (IndexWriter, IndexReader) {
+    let index = Arc::new(RwLock::new(KeyIndex::default()));
+    (IndexWriter { index: Arc::clone(&index) }, IndexReader { index })
+}
+
+/// The one who writes.
+#[derive(Debug)]
+pub struct IndexWriter {
+    index: Arc<RwLock<KeyIndex>>,
+}
+
+impl IndexWriter {
+    /// Takes over changes. Readers see all of them or none.
+    pub fn apply(&mut self, changes: Vec<Change>) {
+        // A panic while writing would mean a broken rule; what is there is still the newest that is known.
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        for change in changes {
+            index.apply(change);
+        }
+    }
+}
+
+/// One who reads. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct IndexReader {
+    index: Arc<RwLock<KeyIndex>>,
+}
+
+impl IndexReader {
+    /// Looks into the index. Keep what is done inside short: a writer waits meanwhile.
+    pub fn read<T>(&self, look: impl FnOnce(&KeyIndex) -> T) -> T {
+        look(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The newest revision that calls are judged by.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.read(KeyIndex::revision)
+    }
+}

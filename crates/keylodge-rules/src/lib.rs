@@ -1,0 +1,44 @@
+//! The rules of Keylodge: whether a key may pass, what a key string is, what a change does to the index.
+//!
+//! Plain functions over plain values. Time and randomness come in as arguments, what should be done comes out as a
+//! value. This crate never does I/O, asks no clock, throws no dice, logs nothing and knows neither serde nor HTTP; a
+//! test in the program crate holds its dependencies to that.
+//!
+//! ```
+//! use keylodge_rules::{Call, KeyIndex, KeyString, Pepper, Refusal, ServiceName, Timestamp, admit};
+//!
+//! let pepper = Pepper::new([7; 32]);
+//! let key = KeyString::issue(&[1; 32]);
+//! let index = KeyIndex::default();
+//! let call = Call { service: ServiceName::parse("generativelanguage.googleapis.com").unwrap() };
+//!
+//! let answer = admit(index.find(&pepper.hash(&key)), &call, Timestamp::from_micros(0));
+//! assert_eq!(answer.unwrap_err(), Refusal::UnknownKey);
+//! ```
+//!
+//! | module | what is decided there |
+//! |---|---|
+//! | [`mod@admit`] | may this key make this call? |
+//! | [`refusal`] | every reason for no |
+//! | [`index`] | the keys a gate knows, and what a change does to them |
+//! | [`key`] | a key, its life stages and the steps between them |
+//! | [`secret`] | key strings and operator tokens: issuing, checking, hashing |
+//! | [`names`] | ids and numbers, parsed once at the border |
+
+pub mod admit;
+pub mod index;
+pub mod key;
+pub mod names;
+pub mod project;
+pub mod refusal;
+pub mod secret;
+pub mod time;
+
+pub use admit::{Admitted, Call, admit};
+pub use index::{Change, KeyIndex, Known, Revision, Subject};
+pub use key::{Key, Stage, StageError};
+pub use names::{KeyId, KeyUid, NameError, ProjectId, ProjectNumber, ServiceName};
+pub use project::{Project, ProjectState};
+pub use refusal::Refusal;
+pub use secret::{KeyHash, KeyString, Malformed, OperatorToken, Pepper};
+pub use time::Timestamp;

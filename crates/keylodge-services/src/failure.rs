@@ -1,0 +1,150 @@
+//! What a caller sees of what went wrong behind the gate: one `match` for each border's errors.
+
+use std::time::Duration;
+
+use keylodge_api::{Code, Detail, Status};
+use keylodge_model::ModelError;
+use keylodge_rules::StageError;
+use keylodge_store::{KeyError, ProjectError, StoreError, VaultError};
+
+use crate::follow::{NotCaughtUp, chain};
+use crate::query::invalid;
+
+/// The store did not do its part. The cause is logged here, where the error is handled, and never sent.
+pub(crate) fn store(error: &StoreError) -> Status {
+    tracing::error!(error = chain(error), "the store failed");
+    match error {
+        StoreError::Unavailable(_) => {
+            Status::new(Code::Unavailable, "The key store is not available right now. Nothing was changed; try again.")
+                .with(Detail::RetryInfo(Duration::from_secs(1)))
+        }
+        StoreError::Contradiction { .. } => Status::internal(),
+    }
+}
+
+/// A step on a key did not happen.
+pub(crate) fn key(error: &KeyError) -> Status {
+    match error {
+        KeyError::NoSuchKey => no_such_key(),
+        KeyError::ProjectDeleted => Status::new(Code::FailedPrecondition, "The project is deleted. Undelete it first."),
+        KeyError::IdTaken => Status::new(
+            Code::AlreadyExists,
+            "A key with this key_id exists in the project, perhaps deleted within the last 30 days. Choose another key_id, or undelete it.",
+        ),
+        KeyError::TooManyKeys => Status::new(
+            Code::ResourceExhausted,
+            format!(
+                "The project has {} keys, deleted ones included, which is the most it can have.",
+                keylodge_store::record::KEYS_PER_PROJECT_MAX
+            ),
+        ),
+        KeyError::EtagMismatch => Status::new(
+            Code::Aborted,
+            "The key changed since its etag was read. Get the key again and repeat the request with the new etag.",
+        ),
+        KeyError::Stage(StageError::Purged) => no_such_key(),
+        KeyError::Stage(stage @ (StageError::AlreadyDeleted | StageError::NotDeleted)) => {
+            Status::new(Code::FailedPrecondition, format!("Nothing was changed: {stage}."))
+        }
+        KeyError::Store(error) => store(error),
+    }
+}
+
+/// There is no such key. A missing key is 404 and a missing project 403: Terraform needs the first, and the second
+/// reveals nothing.
+pub(crate) fn no_such_key() -> Status {
+    Status::new(Code::NotFound, "Requested entity was not found.")
+}
+
+/// A step on a project did not happen.
+pub(crate) fn project(error: &ProjectError) -> Status {
+    match error {
+        ProjectError::NoSuchProject => Status::new(Code::PermissionDenied, "The caller does not have permission"),
+        ProjectError::IdTaken => Status::new(Code::AlreadyExists, "Requested entity already exists"),
+        ProjectError::NumberTaken => Status::new(Code::Aborted, "The project number drawn is taken. Try again."),
+        ProjectError::Store(error) => store(error),
+    }
+}
+
+/// The change is on disk, but the gate could not confirm it: the caller must not believe that it is in force.
+pub(crate) fn not_caught_up(_: NotCaughtUp) -> Status {
+    Status::new(
+        Code::Unavailable,
+        "The change was stored, but the gate has not confirmed it within its time. It will follow; check before you rely on it.",
+    )
+}
+
+/// A sealed string did not open.
+pub(crate) fn vault(error: VaultError) -> Status {
+    tracing::error!(error = chain(&error), "a sealed key string did not open; is this the right master key?");
+    Status::internal()
+}
+
+/// The model did not answer.
+pub(crate) fn model(error: &ModelError) -> Status {
+    match error {
+        ModelError::Loading { what } => unavailable(format!("The model is not ready yet ({what}). Please try again shortly."), 1),
+        ModelError::Unavailable { .. } => unavailable(
+            "The model cannot answer right now. Whoever runs this Keylodge finds the reason on /readyz and in its log.".to_owned(),
+            5,
+        ),
+        ModelError::Overloaded => unavailable(
+            "This model is currently experiencing high demand. Spikes in demand are usually temporary. Please try again later.".to_owned(),
+            2,
+        ),
+        ModelError::Lost => unavailable("The model stopped before it finished its answer. Please try again.".to_owned(), 1),
+        ModelError::PromptTooLong { tokens, tokens_max } => Status::new(
+            Code::InvalidArgument,
+            format!("The input token count ({tokens}) exceeds the maximum number of tokens allowed {tokens_max}."),
+        ),
+        ModelError::BadSchema { reason } => {
+            let field = "generation_config.response_schema";
+            invalid(field, format!("Invalid value at '{field}': the schema cannot be followed: {reason}"))
+        }
+        ModelError::Scripted { status, message } => scripted(*status, message.as_deref()),
+    }
+}
+
+fn unavailable(message: String, retry_seconds: u64) -> Status {
+    Status::new(Code::Unavailable, message).with(Detail::RetryInfo(Duration::from_secs(retry_seconds)))
+}
+
+/// A fault that the script asked for, in the words Google uses for that code where the script gives none.
+fn scripted(http: u16, message: Option<&str>) -> Status {
+    let code = Code::from_http(http);
+    let words = match code {
+        Code::ResourceExhausted => "Resource has been exhausted (e.g. check quota).",
+        Code::Unavailable => "The model is overloaded. Please try again later.",
+        Code::DeadlineExceeded => "Deadline expired before operation could complete.",
+        Code::InvalidArgument => "Request contains an invalid argument.",
+        Code::PermissionDenied => "The caller does not have permission",
+        Code::NotFound => "Requested entity was not found.",
+        _ => "An internal error has occurred. Please retry.",
+    };
+    let status = Status::new(code, message.unwrap_or(words));
+    match code {
+        Code::ResourceExhausted | Code::Unavailable => status.with(Detail::RetryInfo(Duration::from_secs(1))),
+        _ => status,
+    }
+}
+
+/// Nothing is served at this path.
+pub(crate) fn no_such_path(path: &str) -> Status {
+    let mut message = format!("Nothing is served at {}.", excerpt(path));
+    let versions = path.split('/').filter(|piece| matches!(*piece, "v1" | "v1beta" | "v1alpha")).count();
+    if versions > 1 {
+        message.push_str(" The version stands there twice: give clients the base URL without a version.");
+    } else if path.ends_with("/chat/completions") {
+        message.push_str(" The OpenAI-compatible surface is not served by this version of Keylodge.");
+    }
+    Status::new(Code::NotFound, message)
+}
+
+/// The deadline of a call passed.
+pub(crate) fn too_slow() -> Status {
+    Status::new(Code::DeadlineExceeded, "Deadline expired before operation could complete.")
+}
+
+fn excerpt(path: &str) -> String {
+    path.chars().take(128).collect()
+}

@@ -1,0 +1,29 @@
+//! `POST /v1/models/*:countTokens`
+
+use axum::body::Body;
+use axum::response::Response;
+use keylodge_api::Status;
+use keylodge_api::gemini::{
+    CountTokensRequest, CountTokensResponse, GenerateContentRequest, Modality, ModalityTokenCount,
+};
+
+use super::{Asked, in_time, prompt, with_engine};
+use crate::{Lodge, wire};
+
+/// Counts what the model would read, the chat template's own tokens included: the same number as `promptTokenCount`
+/// of the generation.
+pub(super) async fn answer(lodge: &Lodge, asked: Asked<'_>, body: Body) -> Result<Response, Status> {
+    let request: CountTokensRequest = wire::read(lodge, body).await?;
+    let entry = asked.entry?;
+    let request = match request.generate_content_request {
+        Some(whole) => whole,
+        None => GenerateContentRequest { contents: request.contents, ..GenerateContentRequest::default() },
+    };
+    let prompt = prompt::of_count(&request)?;
+    let total_tokens = in_time(asked.deadline, entry.engine.count(&entry.name, &prompt)).await?;
+    let answer = CountTokensResponse {
+        total_tokens,
+        prompt_tokens_details: vec![ModalityTokenCount { modality: Modality::Text, token_count: total_tokens }],
+    };
+    Ok(with_engine(wire::answer(&answer, asked.query), entry))
+}

@@ -1,0 +1,37 @@
+//! `POST /v1/models/*:generateContent`
+
+use axum::body::Body;
+use axum::response::Response;
+use keylodge_api::Status;
+use keylodge_api::gemini::GenerateContentRequest;
+use keylodge_model::{Event, Finish, Generation, ModelError};
+
+use super::stream::{Answering, finish_reason};
+use super::{Asked, in_time, prompt, with_engine};
+use crate::{Lodge, wire};
+
+pub(super) async fn answer(lodge: &Lodge, asked: Asked<'_>, body: Body) -> Result<Response, Status> {
+    let request: GenerateContentRequest = wire::read(lodge, body).await?;
+    let entry = asked.entry?;
+    let generate = prompt::of_generation(&request, entry, lodge)?;
+    let mut answering = Answering::new(lodge, entry);
+    let whole = in_time(asked.deadline, async {
+        let mut generation = entry.engine.generate(generate).await?;
+        let (text, finish, output_tokens) = collect(&mut generation).await?;
+        answering.begin(generation.prompt_tokens);
+        Ok(answering.chunk(text, Some(finish_reason(finish)), output_tokens))
+    });
+    Ok(with_engine(wire::answer(&whole.await?, asked.query), entry))
+}
+
+/// Waits for the whole text. Dropping this half-way ends the generation.
+async fn collect(generation: &mut Generation) -> Result<(String, Finish, u64), ModelError> {
+    let mut whole = String::new();
+    while let Some(event) = generation.next().await {
+        match event? {
+            Event::Piece { text, .. } => whole.push_str(&text),
+            Event::Finished { reason, output_tokens } => return Ok((whole, reason, output_tokens)),
+        }
+    }
+    Err(ModelError::Lost)
+}

@@ -1,0 +1,161 @@
+//! Which Gemini call a path means. The verb follows the last colon of the last segment.
+
+use http::{Method, Uri};
+use keylodge_api::{Code, Envelope, Status};
+use keylodge_gate::Target;
+
+use crate::failure;
+use crate::query::Query;
+
+/// A call of the Gemini API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    ListModels,
+    GetModel { version: String, model: String },
+    Verb { version: String, model: String, verb: Verb },
+}
+
+/// A method of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    GenerateContent,
+    StreamGenerateContent,
+    CountTokens,
+}
+
+/// The longest model name that is looked at; longer ones are cut in answers and found nowhere.
+const MODEL_CHARS_MAX: usize = 100;
+
+impl Verb {
+    const ALL: [Self; 3] = [Self::GenerateContent, Self::StreamGenerateContent, Self::CountTokens];
+
+    /// The word in the path.
+    pub(crate) const fn path_word(self) -> &'static str {
+        match self {
+            Self::GenerateContent => "generateContent",
+            Self::StreamGenerateContent => "streamGenerateContent",
+            Self::CountTokens => "countTokens",
+        }
+    }
+
+    const fn rpc(self) -> &'static str {
+        match self {
+            Self::GenerateContent => "GenerateContent",
+            Self::StreamGenerateContent => "StreamGenerateContent",
+            Self::CountTokens => "CountTokens",
+        }
+    }
+}
+
+impl Call {
+    /// How an error to this call is wrapped: in an array where the answer would have been one.
+    pub(crate) fn envelope(&self, alt: Option<&str>) -> Envelope {
+        match self {
+            Self::Verb { verb: Verb::StreamGenerateContent, .. } if alt != Some("sse") => Envelope::Array,
+            _ => Envelope::Object,
+        }
+    }
+
+    fn rpc(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::ListModels => ("ModelService", "ListModels"),
+            Self::GetModel { .. } => ("ModelService", "GetModel"),
+            Self::Verb { verb, .. } => ("GenerativeService", verb.rpc()),
+        }
+    }
+}
+
+/// Reads method and path.
+pub(crate) fn call(method: &Method, uri: &Uri) -> Result<Call, Status> {
+    let unknown = || failure::no_such_path(uri.path());
+    let path = uri.path().trim_matches('/');
+    let (version, rest) = path.split_once('/').ok_or_else(unknown)?;
+    let Some((_, name)) = rest.split_once('/') else {
+        return if method == Method::GET { Ok(Call::ListModels) } else { Err(wrong_method(method, uri)) };
+    };
+    // Clients may encode the colon; nothing else in a model's path needs decoding.
+    let name = name.replace("%3A", ":").replace("%3a", ":");
+    if name.contains('/') {
+        return Err(unknown());
+    }
+    let version = version.to_owned();
+    let cut = |model: &str| model.chars().take(MODEL_CHARS_MAX).collect::<String>();
+    match name.rsplit_once(':') {
+        None if method == Method::GET => Ok(Call::GetModel { version, model: cut(&name) }),
+        None => Err(wrong_method(method, uri)),
+        Some((model, word)) => {
+            let verb = Verb::ALL.into_iter().find(|verb| verb.path_word() == word).ok_or_else(|| not_served(word))?;
+            if method != Method::POST {
+                return Err(wrong_method(method, uri));
+            }
+            Ok(Call::Verb { version, model: cut(model), verb })
+        }
+    }
+}
+
+/// The same for the gate: the full name of the method (its package follows the path's version) and the envelope.
+pub(crate) fn target(method: &Method, uri: &Uri) -> Result<Target, Status> {
+    let call = call(method, uri)?;
+    let version = uri.path().trim_matches('/').split('/').next().unwrap_or_default();
+    let (service, rpc) = call.rpc();
+    let envelope = call.envelope(Query::of(uri).get("alt"));
+    Ok(Target::new(format!("google.ai.generativelanguage.{version}.{service}.{rpc}")).enveloped(envelope))
+}
+
+fn wrong_method(method: &Method, uri: &Uri) -> Status {
+    let path: String = uri.path().chars().take(128).collect();
+    Status::new(Code::NotFound, format!("{method} is not served at {path}. Is it the other of GET and POST?"))
+}
+
+fn not_served(word: &str) -> Status {
+    let word: String = word.chars().take(64).collect();
+    let known = Verb::ALL.map(Verb::path_word).join(", ");
+    Status::new(Code::NotFound, format!("Method ':{word}' is not served for models. Served are: {known}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(method: &Method, path: &str) -> Result<(String, Envelope), u16> {
+        let uri: Uri = path.parse().unwrap();
+        target(method, &uri).map(|target| (target.method, target.envelope)).map_err(|status| status.code.http())
+    }
+
+    #[test]
+    fn a_path_names_its_method_with_the_version_of_the_path() {
+        let generative = |version, rpc, envelope| {
+            Ok((format!("google.ai.generativelanguage.{version}.GenerativeService.{rpc}"), envelope))
+        };
+        assert_eq!(
+            check(&Method::POST, "/v1beta/models/gemini-2.5-flash:generateContent"),
+            generative("v1beta", "GenerateContent", Envelope::Object)
+        );
+        assert_eq!(
+            check(&Method::POST, "/v1/tunedModels/x%3AcountTokens"),
+            generative("v1", "CountTokens", Envelope::Object)
+        );
+        assert_eq!(
+            check(&Method::GET, "/v1alpha/models/x"),
+            Ok(("google.ai.generativelanguage.v1alpha.ModelService.GetModel".to_owned(), Envelope::Object))
+        );
+    }
+
+    #[test]
+    fn only_an_array_stream_wraps_its_errors() {
+        let envelope = |query| check(&Method::POST, &format!("/v1/models/x:streamGenerateContent{query}")).unwrap().1;
+
+        assert_eq!(envelope(""), Envelope::Array);
+        assert_eq!(envelope("?alt=json"), Envelope::Array);
+        assert_eq!(envelope("?alt=sse"), Envelope::Object);
+        assert_eq!(envelope("?%24alt=sse"), Envelope::Object);
+    }
+
+    #[test]
+    fn what_is_not_served_is_not_found() {
+        assert_eq!(check(&Method::POST, "/v1/models/x:predict"), Err(404));
+        assert_eq!(check(&Method::GET, "/v1/models/x:generateContent"), Err(404));
+        assert_eq!(check(&Method::POST, "/v1/models"), Err(404));
+        assert_eq!(check(&Method::GET, "/v1/models/x/y"), Err(404));
+    }
+}

@@ -1,0 +1,94 @@
+//! The Gemini surface, behind the gate, alike under `/v1`, `/v1beta` and `/v1alpha`.
+
+mod count_tokens;
+mod generate_content;
+mod get_model;
+pub(crate) mod identify;
+mod list_models;
+pub(crate) mod models;
+mod prompt;
+mod schema;
+mod stream;
+mod stream_generate_content;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use http::{HeaderValue, Request};
+use keylodge_api::{Code, Envelope, Status};
+use keylodge_gate::Pass;
+
+use crate::query::Query;
+use crate::{Lodge, ModelEntry, failure};
+use identify::{Call, Verb};
+
+/// Says which engine answered, so that nobody mistakes a small model for Google's.
+const ENGINE_HEADER: &str = "x-keylodge-engine";
+
+/// Answers a call that the gate let through.
+pub(crate) async fn handle(State(lodge): State<Lodge>, _: Pass, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let query = Query::of(&parts.uri);
+    let call = match identify::call(&parts.method, &parts.uri) {
+        Ok(call) => call,
+        Err(status) => return status.response(Envelope::Object),
+    };
+    let envelope = call.envelope(query.get("alt"));
+    let answer = async {
+        match call {
+            Call::ListModels => list_models::answer(&lodge, &query),
+            Call::GetModel { version, model } => get_model::answer(&lodge, &version, &model, &query),
+            Call::Verb { version, model, verb } => {
+                let entry = find(&lodge, &version, &model, verb);
+                let deadline = prompt::deadline(&lodge, &parts.headers);
+                let asked = Asked { entry, query: &query, deadline };
+                match verb {
+                    Verb::GenerateContent => generate_content::answer(&lodge, asked, body).await,
+                    Verb::StreamGenerateContent => stream_generate_content::answer(&lodge, asked, body).await,
+                    Verb::CountTokens => count_tokens::answer(&lodge, asked, body).await,
+                }
+            }
+        }
+    };
+    answer.await.unwrap_or_else(|status| status.response(envelope))
+}
+
+/// A call of one of a model's methods.
+struct Asked<'request> {
+    /// The model, or the error that it does not exist: said after the body was read, as Google does.
+    entry: Result<&'request ModelEntry, Status>,
+    query: &'request Query,
+    deadline: tokio::time::Instant,
+}
+
+fn find<'lodge>(lodge: &'lodge Lodge, version: &str, model: &str, verb: Verb) -> Result<&'lodge ModelEntry, Status> {
+    lodge.models.find(model).ok_or_else(|| no_such_model(version, model, verb.path_word()))
+}
+
+fn no_such_model(version: &str, model: &str, method: &str) -> Status {
+    Status::new(
+        Code::NotFound,
+        format!(
+            "models/{model} is not found for API version {version}, or is not supported for {method}. Call ListModels to see the list of available models and their supported methods."
+        ),
+    )
+}
+
+/// Marks an answer with the engine it came from.
+fn with_engine(mut response: Response, entry: &ModelEntry) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&entry.engine.info().name) {
+        response.headers_mut().insert(ENGINE_HEADER, value);
+    }
+    response
+}
+
+/// Runs a step of a call until its deadline.
+async fn in_time<T>(
+    deadline: tokio::time::Instant,
+    step: impl Future<Output = Result<T, keylodge_model::ModelError>>,
+) -> Result<T, Status> {
+    match tokio::time::timeout_at(deadline, step).await {
+        Ok(done) => done.map_err(|error| failure::model(&error)),
+        Err(_) => Err(failure::too_slow()),
+    }
+}

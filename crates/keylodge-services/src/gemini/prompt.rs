@@ -1,0 +1,258 @@
+//! A Gemini request as a prompt for an engine: what is honoured, and what is refused by name.
+//!
+//! Nothing is dropped in silence. What the engines cannot do (tools, images, log probabilities, more than one answer)
+//! is INVALID_ARGUMENT with the field's path, and all such mistakes come together. What changes nothing for a model of
+//! text without a safety filter (labels, service tier, safety thresholds, an upper limit on thinking) is taken: a model
+//! that never thinks keeps every thinking budget, and one that rates nothing blocks nothing.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use keylodge_api::Status;
+use keylodge_api::gemini::{Content, GenerateContentRequest, GenerationConfig, PartData};
+use keylodge_api::status::FieldViolation;
+use keylodge_model::{Generate, Prompt, Role, Sampling, Turn};
+use serde_json::Value;
+
+use super::models::default;
+use super::schema;
+use crate::{Lodge, ModelEntry};
+
+/// Mistakes found so far.
+#[derive(Default)]
+struct Mistakes(Vec<FieldViolation>);
+
+/// The generation that a request asks for.
+pub(super) fn of_generation(
+    request: &GenerateContentRequest,
+    entry: &ModelEntry,
+    lodge: &Lodge,
+) -> Result<Generate, Status> {
+    let mut mistakes = Mistakes::default();
+    let prompt = prompt(request, &mut mistakes);
+    let config = &request.generation_config;
+    refuse_what_is_not_served(request, &mut mistakes);
+    check_model(request, entry, &mut mistakes);
+    check_ranges(config, &mut mistakes);
+    let json_schema = json_schema(config, &mut mistakes);
+    mistakes.none()?;
+
+    let cap = u32::try_from(entry.engine.info().output_tokens_max).unwrap_or(u32::MAX);
+    let asked = config.max_output_tokens.and_then(|tokens| u32::try_from(tokens).ok());
+    Ok(Generate {
+        model: entry.name.clone(),
+        prompt,
+        sampling: sampling(config, u32::from_le_bytes(lodge.random())),
+        output_tokens_max: asked.unwrap_or(cap).min(cap),
+        stop: config.stop_sequences.iter().filter(|stop| !stop.is_empty()).cloned().collect(),
+        json_schema,
+    })
+}
+
+/// The prompt whose tokens are to be counted.
+pub(super) fn of_count(request: &GenerateContentRequest) -> Result<Prompt, Status> {
+    let mut mistakes = Mistakes::default();
+    let prompt = prompt(request, &mut mistakes);
+    refuse_what_is_not_served(request, &mut mistakes);
+    mistakes.none()?;
+    Ok(prompt)
+}
+
+/// When the answer must be there: after the longest time a generation may take, or sooner if the client says so.
+pub(super) fn deadline(lodge: &Lodge, headers: &HeaderMap) -> tokio::time::Instant {
+    let asked =
+        headers.get("x-server-timeout").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    let asked = asked.filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0);
+    let longest = lodge.limits.generation_time_max;
+    let time = asked.map_or(longest, |seconds| Duration::from_secs_f64(seconds.min(longest.as_secs_f64())));
+    tokio::time::Instant::now() + time
+}
+
+fn prompt(request: &GenerateContentRequest, mistakes: &mut Mistakes) -> Prompt {
+    if request.contents.is_empty() {
+        mistakes.add("contents", "* GenerateContentRequest.contents: contents is not specified\n");
+    }
+    let system = request.system_instruction.as_ref().map(|content| text(content, "system_instruction", mistakes));
+    let mut turns = Vec::with_capacity(request.contents.len());
+    for (at, content) in request.contents.iter().enumerate() {
+        let path = format!("contents[{at}]");
+        let role = match content.role.as_deref() {
+            None | Some("user" | "function") => Role::User,
+            Some("model") => Role::Model,
+            Some(_) => {
+                mistakes.add(&format!("{path}.role"), "Please use a valid role: user, model.");
+                Role::User
+            }
+        };
+        turns.push(Turn { role, text: text(content, &path, mistakes) });
+    }
+    Prompt { system: system.filter(|system| !system.is_empty()), turns }
+}
+
+/// The text of a content. What a model only thought is no part of the conversation.
+fn text(content: &Content, path: &str, mistakes: &mut Mistakes) -> String {
+    if content.parts.is_empty() {
+        mistakes.add(
+            &format!("{path}.parts"),
+            format!("* GenerateContentRequest.{path}.parts: contents.parts must not be empty.\n"),
+        );
+    }
+    let mut text = String::new();
+    for (at, part) in content.parts.iter().enumerate() {
+        let path = format!("{path}.parts[{at}]");
+        match &part.data {
+            Some(PartData::Text(_)) if part.thought => {}
+            Some(PartData::Text(piece)) => text.push_str(piece),
+            Some(PartData::Other(field)) => {
+                mistakes.refuse(&format!("{path}.{field}"), "the model behind this name reads text only");
+            }
+            None => mistakes.add(
+                &path,
+                format!(
+                    "* GenerateContentRequest.{path}.data: required oneof field 'data' must have one initialized field\n"
+                ),
+            ),
+        }
+    }
+    text
+}
+
+fn refuse_what_is_not_served(request: &GenerateContentRequest, mistakes: &mut Mistakes) {
+    let config = &request.generation_config;
+    let has_tools = |tools: &Value| tools.as_array().is_none_or(|tools| !tools.is_empty());
+    if request.tools.as_ref().is_some_and(has_tools) {
+        mistakes.refuse("tools", "the model behind this name cannot use tools");
+    }
+    let mode = request.tool_config.as_ref().and_then(|config| {
+        let calling = config.get("functionCallingConfig").or_else(|| config.get("function_calling_config"))?;
+        calling.get("mode")?.as_str()
+    });
+    if matches!(mode, Some("ANY" | "VALIDATED")) {
+        mistakes.refuse("tool_config.function_calling_config.mode", "the model behind this name cannot use tools");
+    }
+    if request.cached_content.is_some() {
+        mistakes.refuse("cached_content", "cached contents are not served");
+    }
+    if request.continuation_token.is_some() {
+        mistakes.refuse("continuation_token", "no answer of this server can be continued");
+    }
+    let mut categories: Vec<&str> = request.safety_settings.iter().filter_map(|setting| setting.category).collect();
+    categories.sort_unstable();
+    if categories.windows(2).any(|pair| pair[0] == pair[1]) {
+        mistakes.add(
+            "safety_settings",
+            "* GenerateContentRequest.safety_settings: at most one setting for each category\n",
+        );
+    }
+    if config.candidate_count.is_some_and(|count| count != 1) {
+        mistakes.refuse("generation_config.candidate_count", "only one candidate can be generated");
+    }
+    if config.response_logprobs || config.logprobs.is_some() {
+        let field = if config.response_logprobs { "response_logprobs" } else { "logprobs" };
+        mistakes.refuse(&format!("generation_config.{field}"), "log probabilities are not served");
+    }
+    if config.response_modalities.iter().any(|modality| !modality.eq_ignore_ascii_case("TEXT")) {
+        mistakes.refuse("generation_config.response_modalities", "only TEXT can be generated");
+    }
+    for field in &config.other {
+        mistakes.refuse(&format!("generation_config.{field}"), "the model behind this name reads and writes text only");
+    }
+}
+
+fn check_model(request: &GenerateContentRequest, entry: &ModelEntry, mistakes: &mut Mistakes) {
+    if let Some(model) = &request.model {
+        let named = model.rsplit('/').next().unwrap_or(model);
+        if named != entry.name {
+            mistakes.add("model", "Invalid value at 'model': the body names another model than the path.");
+        }
+    }
+}
+
+fn check_ranges(config: &GenerationConfig, mistakes: &mut Mistakes) {
+    let range = |mistakes: &mut Mistakes, field: &str, value: Option<f64>, from: f64, to: f64| {
+        if value.is_some_and(|value| !(from..=to).contains(&value)) {
+            mistakes.add(
+                &format!("generation_config.{field}"),
+                format!(
+                    "* GenerateContentRequest.generation_config.{field}: {field} must be in the range [{from}, {to}].\n"
+                ),
+            );
+        }
+    };
+    range(mistakes, "temperature", config.temperature, 0.0, default::TEMPERATURE_MAX);
+    range(mistakes, "top_p", config.top_p, 0.0, 1.0);
+    range(mistakes, "top_k", config.top_k.map(f64::from), 1.0, f64::from(i32::MAX));
+    range(mistakes, "max_output_tokens", config.max_output_tokens.map(f64::from), 1.0, f64::from(i32::MAX));
+    range(mistakes, "presence_penalty", config.presence_penalty, -2.0, 2.0);
+    range(mistakes, "frequency_penalty", config.frequency_penalty, -2.0, 2.0);
+    if config.stop_sequences.len() > 5 {
+        mistakes.add(
+            "generation_config.stop_sequences",
+            "* GenerateContentRequest.generation_config.stop_sequences: at most 5 stop sequences.\n",
+        );
+    }
+}
+
+/// The schema that the answer must follow, if it must follow one.
+fn json_schema(config: &GenerationConfig, mistakes: &mut Mistakes) -> Option<String> {
+    let given = match (&config.response_schema, &config.response_json_schema) {
+        (Some(_), Some(_)) => {
+            mistakes.add(
+                "generation_config.response_json_schema",
+                "* GenerateContentRequest.generation_config: give either response_schema or response_json_schema.\n",
+            );
+            return None;
+        }
+        (Some(schema), None) => Some(("response_schema", schema::to_json_schema(schema))),
+        (None, Some(schema)) => Some(("response_json_schema", Some(schema.clone()))),
+        (None, None) => None,
+    };
+    match config.response_mime_type.as_deref() {
+        None | Some("text/plain") if given.is_none() => return None,
+        Some("application/json") => {}
+        None | Some("text/plain") => {
+            mistakes.add(
+                "generation_config.response_mime_type",
+                "* GenerateContentRequest.generation_config.response_mime_type: a schema needs application/json.\n",
+            );
+            return None;
+        }
+        Some(_) => {
+            mistakes.refuse("generation_config.response_mime_type", "served are text/plain and application/json");
+            return None;
+        }
+    }
+    let Some((field, schema)) = given else { return Some(r#"{"type": "object"}"#.to_owned()) };
+    let text = schema.map(|schema| schema.to_string()).filter(|text| text.len() <= schema::BYTES_MAX);
+    if text.is_none() {
+        mistakes.refuse(&format!("generation_config.{field}"), "the schema is too large, too deep or no schema");
+    }
+    text
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "sampling needs no more than single precision")]
+fn sampling(config: &GenerationConfig, random_seed: u32) -> Sampling {
+    Sampling {
+        temperature: config.temperature.unwrap_or(default::TEMPERATURE) as f32,
+        top_p: config.top_p.unwrap_or(default::TOP_P) as f32,
+        top_k: config.top_k.and_then(|top_k| u32::try_from(top_k).ok()).unwrap_or(default::TOP_K),
+        presence_penalty: config.presence_penalty.unwrap_or(0.0) as f32,
+        frequency_penalty: config.frequency_penalty.unwrap_or(0.0) as f32,
+        seed: config.seed.map_or(random_seed, i32::cast_unsigned),
+    }
+}
+
+impl Mistakes {
+    fn add(&mut self, field: &str, description: impl Into<String>) {
+        self.0.push(FieldViolation { field: field.to_owned(), description: description.into() });
+    }
+
+    /// A field that Google knows and this server does not honour.
+    fn refuse(&mut self, field: &str, why: &str) {
+        self.add(field, format!("Invalid value at '{field}': {why}."));
+    }
+
+    fn none(self) -> Result<(), Status> {
+        if self.0.is_empty() { Ok(()) } else { Err(Status::bad_request(self.0)) }
+    }
+}

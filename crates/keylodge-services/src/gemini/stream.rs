@@ -1,0 +1,184 @@
+//! A running generation as the bytes of a streamed answer.
+//!
+//! Server-sent events must be bare: only `data: ` lines and blank lines, no comment, no sentinel; each of those makes
+//! Python's client raise. Dropping the stream drops the generation, which frees its slot.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use futures_core::Stream;
+use keylodge_api::gemini::{
+    AnswerContent, AnswerPart, Candidate, FinishReason, GenerateContentResponse, UsageMetadata,
+};
+use keylodge_api::status::json_bytes;
+use keylodge_model::{Event, Finish, Generation};
+use tokio::time::{Instant, Sleep};
+
+use crate::observe::Metrics;
+use crate::{Lodge, ModelEntry, failure};
+
+/// Makes the chunks of one answer. When it is dropped, the tokens that were really used are counted.
+pub(super) struct Answering {
+    model: String,
+    response_id: String,
+    metrics: Metrics,
+    prompt_tokens: u64,
+    output_tokens: u64,
+}
+
+impl Answering {
+    pub(super) fn new(lodge: &Lodge, entry: &ModelEntry) -> Self {
+        Self {
+            model: entry.name.clone(),
+            response_id: URL_SAFE_NO_PAD.encode(lodge.random::<16>()),
+            metrics: lodge.metrics.clone(),
+            prompt_tokens: 0,
+            output_tokens: 0,
+        }
+    }
+
+    /// The prompt was read.
+    pub(super) fn begin(&mut self, prompt_tokens: u64) {
+        self.prompt_tokens = prompt_tokens;
+    }
+
+    /// A chunk with new text; the last one says why it is the last.
+    pub(super) fn chunk(
+        &mut self,
+        text: String,
+        finish_reason: Option<FinishReason>,
+        output_tokens: u64,
+    ) -> GenerateContentResponse {
+        self.output_tokens = output_tokens;
+        let content = AnswerContent { parts: vec![AnswerPart { text }], role: "model" };
+        GenerateContentResponse {
+            candidates: vec![Candidate { content, finish_reason, index: 0 }],
+            usage_metadata: UsageMetadata::text(self.prompt_tokens, output_tokens),
+            model_version: self.model.clone(),
+            response_id: self.response_id.clone(),
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.metrics.count_tokens(self.prompt_tokens, self.output_tokens);
+    }
+}
+
+pub(super) fn finish_reason(finish: Finish) -> FinishReason {
+    match finish {
+        Finish::Stop => FinishReason::Stop,
+        Finish::MaxTokens => FinishReason::MaxTokens,
+    }
+}
+
+/// How chunks are put one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// `data: {…}` and a blank line for each chunk.
+    Sse,
+    /// `[{…}`, then `,\r\n{…}` for each chunk, then `]`.
+    Array,
+}
+
+impl Framing {
+    fn chunk(self, json: &[u8], first: bool) -> Vec<u8> {
+        let (before, after): (&[u8], &[u8]) = match (self, first) {
+            (Self::Sse, _) => (b"data: ", b"\r\n\r\n"),
+            (Self::Array, true) => (b"[", b""),
+            (Self::Array, false) => (b",\r\n", b""),
+        };
+        [before, json, after].concat()
+    }
+
+    fn end(self) -> &'static [u8] {
+        match self {
+            Self::Sse => b"",
+            Self::Array => b"]",
+        }
+    }
+}
+
+/// The body of a streamed answer.
+pub(super) struct Chunks {
+    generation: Option<Generation>,
+    answering: Answering,
+    framing: Framing,
+    deadline: Pin<Box<Sleep>>,
+    first: bool,
+}
+
+impl Chunks {
+    pub(super) fn new(generation: Generation, answering: Answering, framing: Framing, deadline: Instant) -> Self {
+        let deadline = Box::pin(tokio::time::sleep_until(deadline));
+        Self { generation: Some(generation), answering, framing, deadline, first: true }
+    }
+
+    /// Frames a chunk; the last one takes the end of the stream along.
+    fn frame(&mut self, json: &[u8], last: bool) -> Bytes {
+        let mut bytes = self.framing.chunk(json, self.first);
+        self.first = false;
+        if last {
+            self.generation = None;
+            bytes.extend_from_slice(self.framing.end());
+        }
+        bytes.into()
+    }
+
+    fn break_off(&mut self, status: &keylodge_api::Status) -> Bytes {
+        self.frame(&status.stream_chunk(), true)
+    }
+}
+
+impl Stream for Chunks {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let chunks = &mut *self;
+        let Some(generation) = &mut chunks.generation else { return Poll::Ready(None) };
+        if chunks.deadline.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Ok(chunks.break_off(&failure::too_slow()))));
+        }
+        let bytes = match std::task::ready!(generation.poll_next(cx)) {
+            Some(Ok(Event::Piece { text, output_tokens })) => {
+                let chunk = chunks.answering.chunk(text, None, output_tokens);
+                chunks.frame(&json_bytes(&chunk, chunks.framing == Framing::Array), false)
+            }
+            Some(Ok(Event::Finished { reason, output_tokens })) => {
+                // An empty text rather than no part: callers print the text of every chunk.
+                let chunk = chunks.answering.chunk(String::new(), Some(finish_reason(reason)), output_tokens);
+                chunks.frame(&json_bytes(&chunk, chunks.framing == Framing::Array), true)
+            }
+            Some(Err(error)) => chunks.break_off(&failure::model(&error)),
+            None => chunks.break_off(&failure::model(&keylodge_model::ModelError::Lost)),
+        };
+        Poll::Ready(Some(Ok(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_bare_and_end_with_a_blank_line() {
+        let framed = [Framing::Sse.chunk(b"{}", true), Framing::Sse.chunk(b"{}", false)].concat();
+
+        assert_eq!(framed, b"data: {}\r\n\r\ndata: {}\r\n\r\n");
+    }
+
+    #[test]
+    fn an_array_of_any_length_is_json() {
+        for count in 1..4 {
+            let mut framed: Vec<u8> = (0..count).flat_map(|at| Framing::Array.chunk(b"{}", at == 0)).collect();
+            framed.extend_from_slice(Framing::Array.end());
+            let read: Vec<serde_json::Value> = serde_json::from_slice(&framed).unwrap();
+            assert_eq!(read.len(), count);
+        }
+    }
+}

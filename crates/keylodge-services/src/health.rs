@@ -1,0 +1,47 @@
+//! Whether the program lives, and whether it can do its work.
+
+use axum::extract::State as Shared;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use keylodge_model::State;
+use serde_json::json;
+
+use crate::Lodge;
+
+/// `GET /healthz`: the process answers.
+pub(crate) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: 200 when keys can be checked and the model answers, else 503; either way with the state of each part.
+pub(crate) async fn readyz(Shared(lodge): Shared<Lodge>) -> Response {
+    let store = match lodge.store.ping().await {
+        Ok(()) => json!({"state": "ready"}),
+        Err(_) => json!({"state": "failed", "reason": "the database does not answer; checks go on, changes do not"}),
+    };
+    let mut ready = store["state"] == "ready";
+    let mut engines = Vec::new();
+    for engine in lodge.models.engines() {
+        let (state, reason) = match engine.state() {
+            State::Ready => ("ready", None),
+            State::Starting { what } => ("starting", Some(what)),
+            State::Failed { reason } => ("failed", Some(reason)),
+        };
+        ready &= state == "ready";
+        engines.push(json!({"name": engine.info().name, "state": state, "reason": reason}));
+    }
+    let report = json!({
+        "ready": ready,
+        "store": store,
+        "engines": engines,
+        "index": {"revision": lodge.index.revision().0, "keys": lodge.index.read(keylodge_rules::KeyIndex::len)},
+    });
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(http::header::CONTENT_TYPE, "application/json")], format!("{report:#}\n")).into_response()
+}
+
+/// `GET /metrics`: counters in OpenMetrics text.
+pub(crate) async fn metrics(Shared(lodge): Shared<Lodge>) -> Response {
+    let text = lodge.metrics.print(&lodge);
+    ([(http::header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+}

@@ -1,0 +1,93 @@
+//! What all handlers share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keylodge_gate::{Clock, Entropy, IndexReader};
+use keylodge_rules::Timestamp;
+use keylodge_store::{MasterKey, Store, Vault};
+
+use crate::observe::Metrics;
+use crate::{Feed, Models};
+
+/// Everything the surfaces work on. Cheap to clone.
+#[derive(Clone)]
+pub struct Lodge(Arc<LodgeParts>);
+
+/// What a [`Lodge`] is made of.
+pub struct LodgeParts {
+    /// What is kept.
+    pub store: Store,
+    /// Seals key strings and gives the pepper.
+    pub master: MasterKey,
+    /// Opens and seals, from the same master key.
+    pub vault: Vault,
+    /// The gate's keys.
+    pub index: IndexReader,
+    /// Tells when the gate has caught up with a change.
+    pub feed: Feed,
+    /// The models that can be called.
+    pub models: Models,
+    /// Bounds on what comes from outside.
+    pub limits: Limits,
+    /// Where people reach this server, without a slash at the end; for links in answers.
+    pub public_url: String,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Gives randomness.
+    pub entropy: Entropy,
+    /// Counts what happens.
+    pub metrics: Metrics,
+}
+
+/// Bounds on what comes from outside. Reaching one is an error with its own words, never a surprise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest body of a request, in bytes.
+    pub body_bytes_max: usize,
+    /// How long reading a body may take.
+    pub body_time_max: Duration,
+    /// How long one generation may take, from the request to its last token.
+    pub generation_time_max: Duration,
+}
+
+impl Lodge {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: LodgeParts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// So many random bytes.
+    #[must_use]
+    pub fn random<const COUNT: usize>(&self) -> [u8; COUNT] {
+        keylodge_gate::source::random(&self.entropy)
+    }
+}
+
+impl std::ops::Deref for Lodge {
+    type Target = LodgeParts;
+
+    fn deref(&self) -> &LodgeParts {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Lodge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lodge").field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LodgeParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LodgeParts").field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}

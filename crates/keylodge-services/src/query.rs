@@ -1,0 +1,81 @@
+//! Query parameters, as Google's servers read them: either spelling, empty means absent, unknown ones are ignored.
+
+use http::Uri;
+use keylodge_api::Status;
+use keylodge_api::status::FieldViolation;
+
+/// The parameters of one request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn of(uri: &Uri) -> Self {
+        let query = uri.query().unwrap_or_default();
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    /// A parameter by its lowerCamelCase name, also found in snake_case and, for system parameters, with a `$`.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let plain = |text: &str| text.trim_start_matches('$').replace('_', "").to_ascii_lowercase();
+        let wanted = plain(name);
+        let found = self.0.iter().find(|(name, _)| plain(name) == wanted);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A boolean in any of the three spellings that Google's clients use.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
+    }
+
+    /// A page size: absent or 0 gives the default, too large the maximum.
+    pub(crate) fn page_size(&self, default: u32, max: u32) -> Result<u32, Status> {
+        let Some(text) = self.get("pageSize") else { return Ok(default) };
+        match text.parse::<i64>() {
+            Ok(0) => Ok(default),
+            Ok(size) if size > 0 => Ok(u32::try_from(size).unwrap_or(max).min(max)),
+            _ => Err(invalid("page_size", "page_size must be a whole number that is not negative.")),
+        }
+    }
+
+    /// Whether the answer is wanted on many lines (the default).
+    pub(crate) fn pretty(&self) -> bool {
+        self.get("prettyPrint").is_none_or(|value| !(value.eq_ignore_ascii_case("false") || value == "0"))
+    }
+}
+
+/// INVALID_ARGUMENT about one field.
+pub(crate) fn invalid(field: &str, description: impl Into<String>) -> Status {
+    Status::bad_request(vec![FieldViolation { field: field.to_owned(), description: description.into() }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(text: &str) -> Query {
+        Query::of(&format!("/?{text}").parse().unwrap())
+    }
+
+    #[test]
+    fn parameters_are_found_in_every_spelling_and_empty_ones_are_absent() {
+        for text in ["pageSize=3", "page_size=3", "x=&pageSize=3"] {
+            assert_eq!(query(text).page_size(50, 300), Ok(3), "{text}");
+        }
+        assert_eq!(query("%24alt=json%3Benum-encoding%3Dint").get("alt"), Some("json;enum-encoding=int"));
+        assert_eq!(query("keyId=&pageSize=").get("keyId"), None);
+        assert!(
+            ["showDeleted=true", "showDeleted=True", "show_deleted=1"]
+                .iter()
+                .all(|text| query(text).flag("showDeleted"))
+        );
+        assert!(!query("showDeleted=false").flag("showDeleted"));
+    }
+
+    #[test]
+    fn a_page_size_is_lowered_silently_and_refused_when_negative() {
+        assert_eq!(query("pageSize=0").page_size(50, 300), Ok(50));
+        assert_eq!(query("pageSize=100000").page_size(50, 300), Ok(300));
+        assert!(query("pageSize=-1").page_size(50, 300).is_err());
+        assert!(query("pageSize=many").page_size(50, 300).is_err());
+    }
+}

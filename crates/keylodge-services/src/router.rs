@@ -1,0 +1,114 @@
+//! Every route and the layers around it, from the outside in.
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::{HeaderName, Method, Request, Uri, header};
+use keylodge_api::{API_KEY_HEADER, DECISION_HEADER, Envelope, GEMINI_SERVICE, REQUEST_ID_HEADER, Status};
+use keylodge_gate::{CredentialLayer, GateLayer, Surface};
+use keylodge_rules::ServiceName;
+use tower::{Layer, ServiceBuilder};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{Any, CorsLayer};
+
+use crate::observe::ObserveLayer;
+use crate::{Lodge, gemini, health, management};
+
+/// The versions under which the Gemini API is served, all alike.
+pub(crate) const VERSIONS: [&str; 3] = ["v1", "v1beta", "v1alpha"];
+
+/// The paths that need no credential. Everything else does.
+pub const OPEN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// All surfaces, as one service for a listener.
+///
+/// The credential leaves the request before anything else sees it; the observer is next, so that it sees what is
+/// refused too; a panic in a handler costs that one request.
+pub fn router(lodge: &Lodge) -> Router {
+    let mut router = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics));
+    let gemini = gemini(lodge);
+    for version in VERSIONS {
+        for resource in ["models", "tunedModels"] {
+            router = router
+                .route_service(&format!("/{version}/{resource}"), gemini.clone())
+                .route_service(&format!("/{version}/{resource}/{{*rest}}"), gemini.clone());
+        }
+    }
+    let panics = CatchPanicLayer::custom(|_| Status::internal().response::<Body>(Envelope::Object));
+    let routed = router.fallback(management::handle).with_state(lodge.clone()).layer(panics);
+    let layers = ServiceBuilder::new().map_request(one_slash).layer(CredentialLayer).layer(ObserveLayer::new(lodge));
+    // Around the router, not inside it: the layers must see the path before it is matched.
+    Router::new().fallback_service(layers.service(routed))
+}
+
+/// The Gemini surface with its gate. Browsers may call it from anywhere: the key decides, not the origin.
+fn gemini(lodge: &Lodge) -> axum::routing::MethodRouter {
+    let surface = Surface {
+        service: ServiceName::parse(GEMINI_SERVICE).expect("a constant that is a service name"),
+        title: "Generative Language API".to_owned(),
+        console_url: format!("{}/studio", lodge.public_url),
+        identify: gemini::identify::target,
+    };
+    let gate =
+        GateLayer::new(surface, lodge.index.clone(), lodge.master.pepper(), lodge.clock.clone(), lodge.entropy.clone());
+    let handlers = Router::new().fallback(gemini::handle).with_state(lodge.clone());
+    axum::routing::any_service(cors().layer(gate.layer(handlers)))
+}
+
+fn cors() -> CorsLayer {
+    let allowed = [
+        API_KEY_HEADER,
+        "x-goog-api-client",
+        "x-goog-user-project",
+        "x-goog-upload-protocol",
+        "x-goog-upload-command",
+        "x-goog-upload-offset",
+        "x-goog-upload-header-content-length",
+        "x-goog-upload-header-content-type",
+        "x-goog-upload-file-name",
+        "x-server-timeout",
+        "api-revision",
+    ];
+    let exposed = [
+        DECISION_HEADER,
+        REQUEST_ID_HEADER,
+        "x-goog-upload-url",
+        "x-goog-upload-status",
+        "x-goog-upload-size-received",
+    ];
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(
+            allowed
+                .into_iter()
+                .map(HeaderName::from_static)
+                .chain([header::AUTHORIZATION, header::CONTENT_TYPE])
+                .collect::<Vec<_>>(),
+        )
+        .expose_headers(exposed.map(HeaderName::from_static))
+}
+
+/// `//v1/models` as `/v1/models`: clients whose base URL ends in a slash send two.
+fn one_slash(mut request: Request<Body>) -> Request<Body> {
+    let path = request.uri().path();
+    if path.contains("//") {
+        let mut single = String::with_capacity(path.len());
+        for letter in path.chars() {
+            if letter != '/' || !single.ends_with('/') {
+                single.push(letter);
+            }
+        }
+        if let Some(query) = request.uri().query() {
+            single.push('?');
+            single.push_str(query);
+        }
+        if let Ok(uri) = single.parse::<Uri>() {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}

@@ -1,0 +1,32 @@
+//! What Keylodge keeps, and how: every method of [`Store`] is a whole step that happens entirely or not at all.
+//!
+//! A write that returned `Ok` is on disk (SQLite, WAL, `synchronous=FULL`) together with its audit line and its place
+//! in the change feed. A write that returned an error, or never returned because the process died, changed nothing or
+//! happened whole; it is never half there. Reads and writes that cannot reach the database give
+//! [`StoreError::Unavailable`], which never means "not there".
+//!
+//! This crate knows nothing of HTTP or wire formats, asks no clock and throws no dice.
+//!
+//! | if this fails | callers see |
+//! |---|---|
+//! | another process holds the database | waits [`sqlite::BUSY_SECONDS_MAX`] seconds, then `Unavailable` |
+//! | disk full | `Unavailable`; nothing half-written |
+//! | a row contradicts the schema's promises | `Contradiction` with table and column |
+//!
+//! To add a kind of record: a table in the next migration with a `revision` column, a struct in [`record`], a file in
+//! `sqlite/` with one method for each step, and its subject in `sqlite/feed.rs` if gates must know it.
+
+pub mod error;
+pub mod record;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+pub mod vault;
+
+pub use error::{KeyError, ProjectError, StoreError};
+pub use record::{
+    Act, Changes, Committed, KeyRecord, NewKey, NewOperator, NewProject, Operation, OperationKind, OperatorRecord,
+    Page, ProjectRecord,
+};
+#[cfg(feature = "sqlite")]
+pub use sqlite::Store;
+pub use vault::{MasterKey, Sealed, Vault, VaultError};

@@ -1,0 +1,269 @@
+//! The settings the server runs on: every value a real type, nothing optional by accident.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use etcetera::BaseStrategy as _;
+use keylodge_services::Limits;
+use keylodge_store::MasterKey;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::given::{Given, Mistake, Place};
+use super::known::MODELS;
+use crate::logs::Format;
+
+/// What the server runs on.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) public_url: Option<String>,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) cache_dir: PathBuf,
+    pub(crate) master_key: Option<MasterKey>,
+    pub(crate) script_file: Option<PathBuf>,
+    pub(crate) model: Model,
+    pub(crate) models: Vec<(String, EngineKind)>,
+    pub(crate) limits: Limits,
+    pub(crate) connections_max: usize,
+    pub(crate) drain_time_max: Duration,
+    pub(crate) log_format: Format,
+    pub(crate) log_level: LevelFilter,
+}
+
+/// The section `model`.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) fetch: bool,
+    pub(crate) threads: Option<usize>,
+    pub(crate) slots: usize,
+    pub(crate) window_tokens: u32,
+    pub(crate) output_tokens_max: u32,
+    pub(crate) queue_max: usize,
+    pub(crate) stall: Duration,
+}
+
+/// What answers under a model's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EngineKind {
+    /// The model inside.
+    Embedded,
+    /// The script.
+    Script,
+}
+
+impl EngineKind {
+    const fn default() -> Self {
+        if keylodge_model::EMBEDDED { Self::Embedded } else { Self::Script }
+    }
+}
+
+/// The settings file that is read when none is named.
+pub(super) fn default_file() -> Option<PathBuf> {
+    let base = etcetera::choose_base_strategy().ok()?;
+    Some(base.config_dir().join("keylodge").join("keylodge.toml"))
+}
+
+impl Config {
+    /// Checks what was given.
+    ///
+    /// # Errors
+    /// Every mistake there is.
+    pub(crate) fn build(given: &Given) -> Result<Self, Vec<Mistake>> {
+        let mut check = Check { given, mistakes: given.mistakes.clone() };
+        let base = etcetera::choose_base_strategy().ok();
+        let data = base.as_ref().map(|base| base.data_dir().join("keylodge"));
+        let cache = base.as_ref().map(|base| base.cache_dir().join("keylodge"));
+        let engine = check.or("engine", EngineKind::default(), engine);
+        let config = Self {
+            listen: check.or("listen", SocketAddr::from(([127, 0, 0, 1], 8585)), |text| {
+                SocketAddr::from_str(text).map_err(|_| "an address and a port, as 127.0.0.1:8585")
+            }),
+            public_url: check.maybe("public_url", url),
+            data_dir: check.folder("data_dir", data),
+            cache_dir: check.folder("cache_dir", cache),
+            master_key: check.maybe("master_key", |text| MasterKey::parse(text).map_err(|_| "64 hexadecimal digits")),
+            script_file: check.maybe("script.file", path),
+            model: Model {
+                path: check.maybe("model.path", path),
+                fetch: check.or("model.fetch", true, |text| text.parse().map_err(|_| "true or false")),
+                threads: check.maybe("model.threads", whole(1, 1024)).map(size),
+                slots: size(check.or("model.slots", 4, whole(1, 64))),
+                window_tokens: narrow(check.or("model.window_tokens", 2048, whole(256, 131_072))),
+                output_tokens_max: narrow(check.or("model.output_tokens_max", 1024, whole(1, 131_072))),
+                queue_max: size(check.or("model.queue_max", 32, whole(0, 10_000))),
+                stall: Duration::from_secs(check.or("model.stall_seconds", 60, whole(1, 3600))),
+            },
+            models: models(&mut check, engine),
+            limits: Limits {
+                body_bytes_max: size(check.or("limits.body_bytes_max", 20 * 1024 * 1024, whole(1024, 1 << 30))),
+                body_time_max: Duration::from_secs(check.or("limits.body_seconds_max", 60, whole(1, 3600))),
+                generation_time_max: Duration::from_secs(check.or(
+                    "limits.generation_seconds_max",
+                    300,
+                    whole(1, 86_400),
+                )),
+            },
+            connections_max: size(check.or("limits.connections_max", 4096, whole(1, 1_000_000))),
+            drain_time_max: Duration::from_secs(check.or("limits.drain_seconds_max", 30, whole(0, 3600))),
+            log_format: check.or("log.format", Format::Auto, log_format),
+            log_level: check.or("log.level", LevelFilter::INFO, |text| {
+                text.parse().map_err(|_| "error, warn, info, debug or trace")
+            }),
+        };
+        if check.mistakes.is_empty() { Ok(config) } else { Err(check.mistakes) }
+    }
+
+    /// The file with the owner's token.
+    pub(crate) fn owner_token_file(&self) -> PathBuf {
+        self.data_dir.join("owner-token")
+    }
+}
+
+/// Takes values by name and collects what is wrong with them.
+struct Check<'given> {
+    given: &'given Given,
+    mistakes: Vec<Mistake>,
+}
+
+impl Check<'_> {
+    fn maybe<T, E: AsRef<str>>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        let (text, place) = self.given.values.get(name)?;
+        match parse(text) {
+            Ok(value) => Some(value),
+            Err(wanted) => {
+                let problem = format!("'{name}' must be {}", wanted.as_ref());
+                self.mistakes.push(Mistake { place: place.clone(), problem });
+                None
+            }
+        }
+    }
+
+    fn or<T, E: AsRef<str>>(&mut self, name: &str, default: T, parse: impl FnOnce(&str) -> Result<T, E>) -> T {
+        self.maybe(name, parse).unwrap_or(default)
+    }
+
+    fn folder(&mut self, name: &str, default: Option<PathBuf>) -> PathBuf {
+        if let Some(folder) = self.maybe(name, path).or(default) {
+            return folder;
+        }
+        let problem = format!("'{name}' has no default here because the home folder is unknown; give one");
+        self.mistakes.push(Mistake { place: Place::Environment { variable: "HOME".to_owned() }, problem });
+        PathBuf::new()
+    }
+}
+
+fn models(check: &mut Check<'_>, default: EngineKind) -> Vec<(String, EngineKind)> {
+    let Some(given) = &check.given.models else {
+        return MODELS.iter().map(|name| ((*name).to_owned(), default)).collect();
+    };
+    let mut models = Vec::new();
+    for (name, kind, place) in given {
+        let fits = !name.is_empty()
+            && name.len() <= 100
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+        let problem = match engine(kind) {
+            Ok(kind) if fits => {
+                models.push((name.clone(), kind));
+                continue;
+            }
+            Ok(_) => format!("a model's name has letters, digits, '-', '.' and '_'; '{name}' does not"),
+            Err(wanted) => format!("the engine of '{name}' must be {wanted}"),
+        };
+        check.mistakes.push(Mistake { place: place.clone(), problem });
+    }
+    models
+}
+
+fn engine(text: &str) -> Result<EngineKind, &'static str> {
+    match text {
+        "embedded" => Ok(EngineKind::Embedded),
+        "script" => Ok(EngineKind::Script),
+        _ => Err("'embedded' or 'script'"),
+    }
+}
+
+fn log_format(text: &str) -> Result<Format, &'static str> {
+    match text {
+        "auto" => Ok(Format::Auto),
+        "human" => Ok(Format::Human),
+        "json" => Ok(Format::Json),
+        _ => Err("'auto', 'human' or 'json'"),
+    }
+}
+
+fn url(text: &str) -> Result<String, &'static str> {
+    let is_http = text.starts_with("http://") || text.starts_with("https://");
+    if is_http && !text.ends_with('/') {
+        Ok(text.to_owned())
+    } else {
+        Err("a URL with http:// or https:// and without a slash at the end")
+    }
+}
+
+fn path(text: &str) -> Result<PathBuf, &'static str> {
+    Ok(PathBuf::from(text))
+}
+
+fn whole(from: u64, to: u64) -> impl Fn(&str) -> Result<u64, String> {
+    move |text| {
+        let number = text.replace('_', "").parse().ok().filter(|number| (from..=to).contains(number));
+        number.ok_or_else(|| format!("a whole number from {from} to {to}"))
+    }
+}
+
+// The ranges above keep these within their types.
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(values: &[(&str, &str)]) -> Given {
+        let mut given = Given::default();
+        for (name, value) in values {
+            let place = Place::Flag { flag: format!("--{name}") };
+            given.values.insert((*name).to_owned(), ((*value).to_owned(), place));
+        }
+        given
+    }
+
+    #[test]
+    fn every_wrong_value_is_reported_at_once_with_what_it_must_be() {
+        let mistakes = Config::build(&given(&[
+            ("listen", "everywhere"),
+            ("model.slots", "0"),
+            ("engine", "gpu"),
+            ("master_key", "hunter2"),
+        ]))
+        .unwrap_err();
+
+        let mut mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        mistakes.sort();
+        assert_eq!(
+            mistakes,
+            [
+                "flag --engine: 'engine' must be 'embedded' or 'script'",
+                "flag --listen: 'listen' must be an address and a port, as 127.0.0.1:8585",
+                "flag --master_key: 'master_key' must be 64 hexadecimal digits",
+                "flag --model.slots: 'model.slots' must be a whole number from 1 to 64",
+            ]
+        );
+    }
+
+    #[test]
+    fn without_settings_the_defaults_hold() {
+        let config = Config::build(&given(&[])).unwrap();
+
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8585");
+        assert!(config.models.iter().any(|(name, _)| name == "gemini-2.0-flash"));
+    }
+}

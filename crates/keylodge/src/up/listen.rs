@@ -1,0 +1,90 @@
+//! Accepts connections until told to stop, then lets what is in flight finish within a limit.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::settings::Config;
+
+/// How long a client may take to send the head of a request.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long to wait before accepting again when the system has no more sockets to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stop` is ready.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    config: &Config,
+    stop: impl Future<Output = ()>,
+) -> Result<(), String> {
+    let mut http = Builder::new(TokioExecutor::new()).http1_only();
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX);
+    let http = Arc::new(http);
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(config.connections_max));
+    let mut connections = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        // Connections that ended are let go of, so that the set holds only those that live.
+        while connections.try_join_next().is_some() {}
+        let place = Arc::clone(&places).acquire_owned();
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = async {
+                let place = place.await;
+                (place, listener.accept().await)
+            } => accepted,
+        };
+        let (Ok(place), Ok((stream, peer))) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // Small chunks of a stream must leave at once.
+        let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(router.clone());
+        let http = Arc::clone(&http);
+        let watcher = graceful.watcher();
+        connections.spawn(async move {
+            let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+            if let Err(error) = watcher.watch(connection).await {
+                tracing::debug!(%peer, error = %error, "a connection ended badly");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    let in_flight = connections.len();
+    tracing::info!(connections = in_flight, "stopping: no new connections, calls in flight go on");
+    if tokio::time::timeout(config.drain_time_max, graceful.shutdown()).await.is_err() {
+        tracing::warn!(
+            seconds = config.drain_time_max.as_secs(),
+            "calls were still in flight at the limit and are cut off"
+        );
+    }
+    connections.shutdown().await;
+    Ok(())
+}
+
+/// Ready when the process is asked to stop.
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, String> {
+    let wanted = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+    let mut terminate = wanted(SignalKind::terminate())?;
+    let mut interrupt = wanted(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,117 @@
+//! `keylodge up`: opens what is kept, starts the engines, serves until told to stop, and leaves in order.
+
+mod data_dir;
+mod engines;
+mod listen;
+mod welcome;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use keylodge_gate::{Clock, Entropy};
+use keylodge_rules::Timestamp;
+use keylodge_services::observe::Metrics;
+use keylodge_services::{Follower, Lodge, LodgeParts, first_start, router};
+use keylodge_store::{Store, Vault};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::settings::Config;
+use data_dir::DataDir;
+
+/// Runs the server. An error is a sentence for whoever started it.
+pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String> {
+    let entropy: Entropy = Arc::new(system_random);
+    let data = DataDir::open(&config.data_dir)?;
+    let master = match &config.master_key {
+        Some(master) => master.clone(),
+        None => data.master_key(&entropy)?,
+    };
+    data.make_database_file()?;
+    let store = Store::open(&data.database_file()).await.map_err(|error| words("cannot open the database", &error))?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        format!(
+            "cannot listen on {}: {error}; is another Keylodge running? Choose another with --listen",
+            config.listen
+        )
+    })?;
+    let address = listener.local_addr().map_err(|error| format!("cannot listen: {error}"))?;
+    let url = format!("http://{address}");
+
+    let (follower, feed, index) =
+        Follower::start(store.clone()).await.map_err(|error| words("cannot read the database", &error))?;
+    let models = engines::start(config)?;
+    let lodge = Lodge::new(LodgeParts {
+        vault: Vault::new(&master),
+        store: store.clone(),
+        master,
+        index,
+        feed,
+        models: models.clone(),
+        limits: config.limits,
+        public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
+        clock: Arc::new(system_time) as Clock,
+        entropy: Arc::clone(&entropy),
+        metrics: Metrics::new(),
+    });
+
+    let (stop, stopped) = watch::channel(false);
+    let following = tokio::spawn(follower.run(stopped));
+    let made = first_start(&lodge, &data, &entropy).await?;
+    let stop_signal = listen::stop_signal()?;
+    welcome::print(&lodge, &url, &data, made.as_ref()).await;
+    let saying = match (say, &made) {
+        (Some(text), Some(made)) => {
+            Some(tokio::spawn(welcome::say(url, made.key.clone(), lodge.clone(), text.to_owned())))
+        }
+        _ => None,
+    };
+
+    let served = listen::serve(listener, router(&lodge), config, stop_signal).await;
+
+    if let Some(saying) = saying {
+        saying.abort();
+    }
+    engines::shutdown(&models).await;
+    stop.send_replace(true);
+    // The follower ends by itself once told; a panic in it has been logged by then.
+    let _ = following.await;
+    store.close().await;
+    tracing::info!("stopped");
+    served
+}
+
+/// Makes owner, project and key when there is nobody yet. The token is in its file before anything counts on it.
+async fn first_start(lodge: &Lodge, data: &DataDir, entropy: &Entropy) -> Result<Option<first_start::Made>, String> {
+    let due = first_start::is_due(lodge).await.map_err(|error| words("cannot read the database", &error))?;
+    if !due {
+        return Ok(None);
+    }
+    let token = keylodge_rules::OperatorToken::issue(&keylodge_gate::source::random(entropy));
+    data.write_owner_token(&token)?;
+    let made = first_start::make(lodge, &token).await;
+    made.map(Some).map_err(|status| format!("cannot set up the data folder: {}", status.message))
+}
+
+/// The one place where the program asks the time.
+#[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
+fn system_time() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The one place where the program throws dice.
+#[expect(clippy::disallowed_methods, reason = "this is the entropy that everything else is given")]
+fn system_random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system gives randomness, or nothing secret can be made");
+}
+
+fn words(what: &str, error: &dyn std::error::Error) -> String {
+    let mut text = format!("{what}: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,65 @@
+//! What a start prints to stdout. The key is printed once, on the first start, and never again.
+
+use keylodge_client::generate_content;
+use keylodge_model::State;
+use keylodge_rules::KeyString;
+use keylodge_services::Lodge;
+use keylodge_services::first_start::Made;
+
+use super::data_dir::DataDir;
+use crate::cli::output;
+
+/// The model of the printed examples.
+const MODEL: &str = "gemini-2.0-flash";
+
+/// How long the first answer may get, in tokens: a few seconds of a small model.
+const SAY_TOKENS_MAX: u32 = 250;
+
+/// Prints the address and, after a first start, the key and lines to paste.
+pub(crate) async fn print(lodge: &Lodge, url: &str, data: &DataDir, made: Option<&Made>) {
+    output::say(&format!("Keylodge listens on {url}"));
+    let Some(made) = made else { return };
+    let projects = lodge.store.projects(keylodge_rules::Revision(0), 1).await.ok();
+    let project = projects.and_then(|page| page.items.into_iter().next());
+    let project = project.map_or_else(String::new, |project| format!("{} ({})", project.id, project.number));
+    let key = made.key.reveal();
+    let token = data.owner_token_file();
+    output::say(&format!(
+        r#"
+  project      {project}
+  API key      {key}
+               shown this once; later: keylodge keys show default-key --key-string
+  owner token  in {token}
+
+bash
+  export GEMINI_API_KEY={key}
+  export GOOGLE_GEMINI_BASE_URL={url}
+
+PowerShell
+  $env:GEMINI_API_KEY = "{key}"
+  $env:GOOGLE_GEMINI_BASE_URL = "{url}"
+
+Python (pip install google-genai, with the variables above)
+  from google import genai
+  print(genai.Client().models.generate_content(model="{MODEL}", contents="Write a story about a magic backpack.").text)
+
+curl
+  curl "{url}/v1beta/models/{MODEL}:generateContent?key={key}" -H 'Content-Type: application/json' -X POST -d '{{"contents":[{{"parts":[{{"text":"Write a story about a magic backpack."}}]}}]}}'
+"#,
+        token = token.display(),
+    ));
+}
+
+/// Asks the model something through the front door, with the new key, and prints the answer.
+pub(crate) async fn say(url: String, key: KeyString, lodge: Lodge, text: String) {
+    for engine in lodge.models.engines() {
+        if let State::Failed { reason } = engine.ready().await {
+            return output::complain(&format!("the model cannot answer: {reason}"));
+        }
+    }
+    output::say(&format!("> {text}\n"));
+    match generate_content(&url, key.reveal(), MODEL, &text, SAY_TOKENS_MAX).await {
+        Ok(answer) => output::say(&format!("{answer}\n")),
+        Err(error) => output::complain(&error.to_string()),
+    }
+}
