@@ -48,6 +48,8 @@ pub(crate) fn operation_name(lodge: &Lodge, kind: OperationKind, project: Projec
         OperationKind::DeleteKey => format!("operations/akmf.p12-{project}-{uuid}"),
         OperationKind::UndeleteKey => format!("operations/akmf.p13-{project}-{uuid}"),
         OperationKind::EnableService | OperationKind::DisableService => format!("operations/acat.p2-{project}-{uuid}"),
-        OperationKind::CreateProject => format!("operations/pc.{}", u64::from_le_bytes(lodge.random()) >> 8),
+        OperationKind::CreateProject => {
+            format!("operations/pc.{}", u64::from_le_bytes(lodge.random()) % 1_000_000_000_000_000_000)
+        }
     }
 }

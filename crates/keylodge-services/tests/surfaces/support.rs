@@ -1,0 +1,143 @@
+//! A lodge to test with, and the one door to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use keylodge_model::{Engine, Script};
+use keylodge_rules::{OperatorToken, Timestamp};
+use keylodge_services::observe::Metrics;
+use keylodge_services::{Follower, Limits, Lodge, LodgeParts, ModelEntry, Models, first_start, router};
+use keylodge_store::{MasterKey, Store, Vault};
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// 2026-01-31T12:00:00Z
+pub(crate) const NOON: i64 = 1_769_860_800_000_000;
+pub(crate) const KEYS: &str = "/v2/projects/default-project/locations/global/keys";
+pub(crate) const MODEL: &str = "gemini-2.5-flash";
+pub(crate) const BODY_BYTES_MAX: usize = 4096;
+
+/// A running lodge: default project, default key, owner.
+pub(crate) struct House {
+    pub(crate) lodge: Lodge,
+    pub(crate) key: String,
+    pub(crate) token: String,
+    pub(crate) clock: Arc<AtomicI64>,
+    router: axum::Router,
+    _stop: watch::Sender<bool>,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) http: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    /// The parts of an error that a caller decides by.
+    pub(crate) fn error(&self) -> (u16, String, String) {
+        let body = self.json();
+        let error = &body["error"];
+        assert_eq!(error["code"], self.http, "{body}");
+        let text = |name: &str| error[name].as_str().unwrap().to_owned();
+        (self.http, text("status"), text("message"))
+    }
+}
+
+impl House {
+    pub(crate) async fn new() -> Self {
+        Self::with_script("[[reply]]\ntokens = ['Hel', 'lo', '.']\nprompt_tokens = 4").await
+    }
+
+    pub(crate) async fn with_script(script: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("keylodge.db")).await.unwrap();
+        let (follower, feed, index) = Follower::start(store.clone()).await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(follower.run(stopped));
+        let engine = Engine::Script(Arc::new(Script::parse(script).unwrap()));
+        let entries = ["gemini-2.0-flash", MODEL, "gemini-2.5-pro"]
+            .map(|name| ModelEntry { name: name.to_owned(), engine: engine.clone() });
+        let clock = Arc::new(AtomicI64::new(NOON));
+        let dice = AtomicU64::new(1);
+        let master = MasterKey::new([9; 32]);
+        let lodge = Lodge::new(LodgeParts {
+            store,
+            vault: Vault::new(&master),
+            master,
+            index,
+            feed,
+            models: Models::new(vec![engine], entries.into()),
+            limits: Limits {
+                body_bytes_max: BODY_BYTES_MAX,
+                body_time_max: Duration::from_secs(60),
+                generation_time_max: Duration::from_secs(60),
+            },
+            public_url: "http://lodge".to_owned(),
+            clock: {
+                let clock = Arc::clone(&clock);
+                Arc::new(move || Timestamp::from_micros(clock.load(Ordering::SeqCst)))
+            },
+            entropy: Arc::new(move |bytes: &mut [u8]| {
+                let throw = dice.fetch_add(1, Ordering::SeqCst).to_le_bytes();
+                bytes.iter_mut().zip(throw.into_iter().cycle()).for_each(|(byte, die)| *byte = die);
+            }),
+            metrics: Metrics::new(),
+        });
+        let owner = OperatorToken::issue(&[8; 32]);
+        let made = first_start::make(&lodge, &owner).await.unwrap();
+        Self {
+            key: made.key.reveal().to_owned(),
+            token: owner.reveal().to_owned(),
+            clock,
+            router: router(&lodge),
+            lodge,
+            _stop: stop,
+            folder,
+        }
+    }
+
+    /// The one door.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response: Response<Body> = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        Answer { http: parts.status.as_u16(), headers: parts.headers, bytes }
+    }
+
+    /// A call of the Gemini surface with the default key.
+    pub(crate) async fn gemini(&self, path: &str, body: &Value) -> Answer {
+        let request = Request::post(path).header("x-goog-api-key", &self.key);
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    /// A management call by the owner.
+    pub(crate) async fn manage(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("authorization", format!("Bearer {}", self.token));
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        self.send(request.body(Body::from(body)).unwrap()).await
+    }
+
+    /// Whether the gate lets a key through.
+    pub(crate) async fn lets_in(&self, key: &str) -> u16 {
+        let request = Request::get("/v1/models").header("x-goog-api-key", key);
+        self.send(request.body(Body::empty()).unwrap()).await.http
+    }
+}
