@@ -8,7 +8,7 @@ use keylodge_api::{Envelope, Status};
 use keylodge_gate::Credentials;
 
 use crate::observe::RequestId;
-use crate::operator::{CHALLENGE, Operator};
+use crate::operator::{CHALLENGE, Operator, Target};
 use crate::query::Query;
 use crate::{Lodge, failure, keys, operations, projects, service_usage};
 
@@ -30,13 +30,6 @@ pub(crate) enum Call<'path> {
     GetService { project: &'path str, service: &'path str },
     EnableService { project: &'path str, service: &'path str },
     DisableService { project: &'path str, service: &'path str },
-}
-
-/// What a call is, as errors, logs and audit lines name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) service: &'static str,
-    pub(crate) method: &'static str,
 }
 
 const API_KEYS: &str = "apikeys.googleapis.com";

@@ -10,7 +10,6 @@ use keylodge_gate::Credentials;
 use keylodge_rules::OperatorToken;
 use keylodge_store::{Act, OperatorRecord};
 
-use crate::management::Target;
 use crate::{Lodge, failure};
 
 /// Proof that an operator asks. Only [`Operator::prove`] makes one.
@@ -46,6 +45,15 @@ impl Operator {
         let OperatorRecord { member, .. } = &self.record;
         Act { principal: member.clone(), method, request_id: self.request_id.clone(), at: lodge.now() }
     }
+}
+
+/// A management method, as errors, logs and audit lines name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The service, as `apikeys.googleapis.com`.
+    pub(crate) service: &'static str,
+    /// The full name of the method.
+    pub(crate) method: &'static str,
 }
 
 /// What 401 answers carry besides their body.

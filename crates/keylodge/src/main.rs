@@ -2,6 +2,7 @@
 
 mod cli;
 mod logs;
+mod output;
 mod settings;
 mod up;
 

@@ -12,7 +12,7 @@ use keylodge_api::REQUEST_ID_HEADER;
 use keylodge_gate::{Pass, Refused};
 use tower::{Layer, Service};
 
-use crate::{Lodge, management};
+use crate::{Lodge, operator};
 
 /// The name of a request, in the log and in `x-request-id` of the answer. Made here; what callers send is not taken
 /// over, so that nobody can write into the log.
@@ -109,7 +109,7 @@ impl<'answer> Seen<'answer> {
         let pass = extensions.get::<Pass>();
         let refused = extensions.get::<Refused>();
         let gated = extensions.get::<keylodge_gate::Target>().map(|target| target.method.as_str());
-        let managed = extensions.get::<management::Target>().map(|target| target.method);
+        let managed = extensions.get::<operator::Target>().map(|target| target.method);
         let (surface, method) = match (pass.map(Pass::method).or(gated), managed) {
             (Some(method), _) => ("gemini", method),
             (None, Some(method)) => ("management", method),

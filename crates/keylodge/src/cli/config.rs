@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::output;
+use crate::output;
 use crate::settings::{Config, Flags, Given, KNOWN, Setting, reference_page};
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use keylodge_client::{Client, ClientError, Key, NewKey};
 use serde_json::json;
 
-use super::output::{self, Format};
+use crate::output::{self, Format};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {

@@ -2,7 +2,6 @@
 
 mod config;
 mod keys;
-pub(crate) mod output;
 mod projects;
 
 use std::ffi::OsString;
@@ -14,10 +13,8 @@ use keylodge_client::Client;
 use keylodge_model::worker::WorkerOptions;
 
 use crate::settings::{Config, Flags, Given, Mistake};
-use crate::{logs, up};
-
-/// The hidden subcommand under which the program starts itself again as the model's worker.
-pub(crate) const WORKER: &str = "model-worker";
+use crate::up::WORKER;
+use crate::{logs, output, up};
 
 /// A self-hosted home for API keys of generative APIs.
 #[derive(Debug, Parser)]

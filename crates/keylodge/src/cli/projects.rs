@@ -4,7 +4,7 @@ use clap::Subcommand;
 use keylodge_client::{Client, Project};
 use serde_json::json;
 
-use super::output::{self, Format};
+use crate::output::{self, Format};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Projects {

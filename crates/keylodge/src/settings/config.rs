@@ -60,12 +60,6 @@ impl EngineKind {
     }
 }
 
-/// The settings file that is read when none is named.
-pub(super) fn default_file() -> Option<PathBuf> {
-    let base = etcetera::choose_base_strategy().ok()?;
-    Some(base.config_dir().join("keylodge").join("keylodge.toml"))
-}
-
 impl Config {
     /// Checks what was given.
     ///

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use etcetera::BaseStrategy as _;
 use toml::de::{DeTable, DeValue};
 
 use super::known::KNOWN;
@@ -67,7 +68,7 @@ impl Given {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut given = Self::default();
         let named = flags.config.clone().or_else(|| variable("KEYLODGE_CONFIG").map(PathBuf::from));
-        match (named, super::config::default_file()) {
+        match (named, default_file()) {
             (Some(file), _) => given.read_file(&file),
             (None, Some(file)) if file.exists() => given.read_file(&file),
             (None, _) => {}
@@ -161,6 +162,12 @@ impl Given {
         let problem = format!("there is no setting '{name}'{}", hint.unwrap_or_default());
         self.mistakes.push(Mistake { place, problem });
     }
+}
+
+/// The settings file that is read when none is named.
+fn default_file() -> Option<PathBuf> {
+    let base = etcetera::choose_base_strategy().ok()?;
+    Some(base.config_dir().join("keylodge").join("keylodge.toml"))
 }
 
 fn scalar(value: &DeValue<'_>) -> Option<String> {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use keylodge_model::{Embedded, EmbeddedOptions, Engine, ModelFile, Script, WorkerCommand};
 use keylodge_services::{ModelEntry, Models};
 
-use crate::cli::WORKER;
 use crate::settings::{Config, EngineKind};
+
+/// The hidden subcommand under which the program starts itself again as the model's worker.
+pub(crate) const WORKER: &str = "model-worker";
 
 /// Starts each engine once and puts it under its names. The embedded one goes on loading after this returns.
 pub(crate) fn start(config: &Config) -> Result<Models, String> {

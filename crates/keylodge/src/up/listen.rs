@@ -16,8 +16,9 @@ use tokio::task::JoinSet;
 
 use crate::settings::Config;
 
-/// How long a client may take to send the head of a request.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long a client may take to send the head of a request, the idle time before it included: longer than clients keep
+/// a pooled connection, so that none is closed under a request.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(75);
 /// How long to wait before accepting again when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 

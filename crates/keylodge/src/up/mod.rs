@@ -19,6 +19,8 @@ use tokio::sync::watch;
 use crate::settings::Config;
 use data_dir::DataDir;
 
+pub(crate) use engines::WORKER;
+
 /// Runs the server. An error is a sentence for whoever started it.
 pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String> {
     let entropy: Entropy = Arc::new(system_random);

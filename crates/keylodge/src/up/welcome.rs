@@ -7,7 +7,7 @@ use keylodge_services::Lodge;
 use keylodge_services::first_start::Made;
 
 use super::data_dir::DataDir;
-use crate::cli::output;
+use crate::output;
 
 /// The model of the printed examples.
 const MODEL: &str = "gemini-2.0-flash";
