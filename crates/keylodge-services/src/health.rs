@@ -3,8 +3,8 @@
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use keylodge_model::State;
-use serde_json::json;
+use keylodge_model::{Engine, State};
+use serde_json::{Value, json};
 
 use crate::Lodge;
 
@@ -13,23 +13,15 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: 200 when keys can be checked and the model answers, else 503; either way with the state of each part.
+/// `GET /readyz`: 200 when keys can be managed and every model answers, else 503; either way with the state of each part.
 pub(crate) async fn readyz(Shared(lodge): Shared<Lodge>) -> Response {
     let store = match lodge.store.ping().await {
         Ok(()) => json!({"state": "ready"}),
         Err(_) => json!({"state": "failed", "reason": "the database does not answer; checks go on, changes do not"}),
     };
-    let mut ready = store["state"] == "ready";
-    let mut engines = Vec::new();
-    for engine in lodge.models.engines() {
-        let (state, reason) = match engine.state() {
-            State::Ready => ("ready", None),
-            State::Starting { what } => ("starting", Some(what)),
-            State::Failed { reason } => ("failed", Some(reason)),
-        };
-        ready &= state == "ready";
-        engines.push(json!({"name": engine.info().name, "state": state, "reason": reason}));
-    }
+    let engines: Vec<_> = lodge.models.engines().iter().map(engine).collect();
+    let mut answering = lodge.models.entries().iter().map(|entry| entry.answering().state());
+    let ready = store["state"] == "ready" && answering.all(|state| state == State::Ready);
     let report = json!({
         "ready": ready,
         "store": store,
@@ -38,6 +30,15 @@ pub(crate) async fn readyz(Shared(lodge): Shared<Lodge>) -> Response {
     });
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, [(http::header::CONTENT_TYPE, "application/json")], format!("{report:#}\n")).into_response()
+}
+
+fn engine(engine: &Engine) -> Value {
+    let (state, reason) = match engine.state() {
+        State::Ready => ("ready", None),
+        State::Starting { what } => ("starting", Some(what)),
+        State::Failed { reason } => ("failed", Some(reason)),
+    };
+    json!({"name": engine.info().name, "state": state, "reason": reason})
 }
 
 /// `GET /metrics`: counters in OpenMetrics text.

@@ -87,14 +87,13 @@ impl Package {
         let Some((program, first)) = self.python.split_first() else {
             return Err(not_started(io::ErrorKind::NotFound.into()));
         };
-        let mut child = Command::new(program)
-            .args(first)
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::from(stderr))
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(not_started)?;
+        let mut command_line = Command::new(program);
+        command_line.args(first).args(args).stdin(Stdio::null()).stdout(Stdio::from(stderr)).kill_on_drop(true);
+        // pip sees where proxies and indexes are, but none of the caller's own settings: secrets may be among them.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"KEYLODGE_")) {
+            command_line.env_remove(name);
+        }
+        let mut child = command_line.spawn().map_err(not_started)?;
         let status = timeout(STEP_TIME_MAX, child.wait()).await.map_err(|_| FetchError::TooSlow { doing })?;
         let status = status.map_err(not_started)?;
         if status.success() { Ok(()) } else { Err(FetchError::PythonFailed { doing, status }) }

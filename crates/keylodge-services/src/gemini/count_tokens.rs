@@ -15,15 +15,16 @@ use crate::{Lodge, wire};
 pub(super) async fn answer(lodge: &Lodge, asked: Asked<'_>, body: Body) -> Result<Response, Status> {
     let request: CountTokensRequest = wire::read(lodge, body).await?;
     let entry = asked.entry?;
+    let engine = entry.answering();
     let request = match request.generate_content_request {
         Some(whole) => whole,
         None => GenerateContentRequest { contents: request.contents, ..GenerateContentRequest::default() },
     };
     let prompt = prompt::of_count(&request)?;
-    let total_tokens = in_time(asked.deadline, entry.engine.count(&entry.name, &prompt)).await?;
+    let total_tokens = in_time(asked.deadline, engine.count(&entry.name, &prompt)).await?;
     let answer = CountTokensResponse {
         total_tokens,
         prompt_tokens_details: vec![ModalityTokenCount { modality: Modality::Text, token_count: total_tokens }],
     };
-    Ok(with_engine(wire::answer(&answer, asked.query), entry))
+    Ok(with_engine(wire::answer(&answer, asked.query), engine))
 }

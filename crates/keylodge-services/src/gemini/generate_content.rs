@@ -13,15 +13,16 @@ use crate::{Lodge, wire};
 pub(super) async fn answer(lodge: &Lodge, asked: Asked<'_>, body: Body) -> Result<Response, Status> {
     let request: GenerateContentRequest = wire::read(lodge, body).await?;
     let entry = asked.entry?;
-    let generate = prompt::of_generation(&request, entry, lodge)?;
+    let engine = entry.answering();
+    let generate = prompt::of_generation(&request, &entry.name, engine, lodge)?;
     let mut answering = Answering::new(lodge, entry);
     let whole = in_time(asked.deadline, async {
-        let mut generation = entry.engine.generate(generate).await?;
+        let mut generation = engine.generate(generate).await?;
         let (text, finish, output_tokens) = collect(&mut generation).await?;
         answering.begin(generation.prompt_tokens);
         Ok(answering.chunk(text, Some(finish_reason(finish)), output_tokens))
     });
-    Ok(with_engine(wire::answer(&whole.await?, asked.query), entry))
+    Ok(with_engine(wire::answer(&whole.await?, asked.query), engine))
 }
 
 /// Waits for the whole text. Dropping this half-way ends the generation.

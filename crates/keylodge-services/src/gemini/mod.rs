@@ -17,6 +17,7 @@ use axum::response::Response;
 use http::{HeaderValue, Request};
 use keylodge_api::{Code, Envelope, Status};
 use keylodge_gate::Pass;
+use keylodge_model::Engine;
 
 use crate::query::Query;
 use crate::{Lodge, ModelEntry, failure};
@@ -75,8 +76,8 @@ fn no_such_model(version: &str, model: &str, method: &str) -> Status {
 }
 
 /// Marks an answer with the engine it came from.
-fn with_engine(mut response: Response, entry: &ModelEntry) -> Response {
-    if let Ok(value) = HeaderValue::from_str(&entry.engine.info().name) {
+fn with_engine(mut response: Response, engine: &Engine) -> Response {
+    if let Ok(value) = HeaderValue::from_str(&engine.info().name) {
         response.headers_mut().insert(ENGINE_HEADER, value);
     }
     response

@@ -1,7 +1,7 @@
 //! The models that can be called, and which engine answers under each name.
 
 use keylodge_api::gemini::Model;
-use keylodge_model::Engine;
+use keylodge_model::{Engine, State};
 
 /// A model's name and what answers under it.
 #[derive(Clone)]
@@ -10,11 +10,26 @@ pub struct ModelEntry {
     pub name: String,
     /// What answers.
     pub engine: Engine,
+    /// What answers in its place once it has failed for good.
+    pub instead: Option<Engine>,
+}
+
+impl ModelEntry {
+    /// The engine that answers now.
+    pub(crate) fn answering(&self) -> &Engine {
+        match (&self.instead, self.engine.state()) {
+            (Some(instead), State::Failed { .. }) => instead,
+            _ => &self.engine,
+        }
+    }
 }
 
 impl std::fmt::Debug for ModelEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ModelEntry").field("name", &self.name).field("engine", &self.engine.info().name).finish()
+        f.debug_struct("ModelEntry")
+            .field("name", &self.name)
+            .field("engine", &self.engine.info().name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -59,8 +74,9 @@ impl Models {
 
 /// A model as `models` shows it: honest about what answers.
 pub(crate) fn to_wire(entry: &ModelEntry) -> Model {
-    let info = entry.engine.info();
-    let description = match &entry.engine {
+    let engine = entry.answering();
+    let info = engine.info();
+    let description = match engine {
         Engine::Embedded(_) => format!("Answered by {}, the model that runs inside this Keylodge.", info.name),
         Engine::Script(_) => "Answered from a script: the same words every time, no model behind it.".to_owned(),
     };

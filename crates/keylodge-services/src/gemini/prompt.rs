@@ -11,12 +11,12 @@ use http::HeaderMap;
 use keylodge_api::Status;
 use keylodge_api::gemini::{Content, GenerateContentRequest, GenerationConfig, PartData};
 use keylodge_api::status::FieldViolation;
-use keylodge_model::{Generate, Prompt, Role, Sampling, Turn};
+use keylodge_model::{Engine, Generate, Prompt, Role, Sampling, Turn};
 use serde_json::Value;
 
 use super::models::default;
 use super::schema;
-use crate::{Lodge, ModelEntry};
+use crate::Lodge;
 
 /// Mistakes found so far.
 #[derive(Default)]
@@ -25,22 +25,23 @@ struct Mistakes(Vec<FieldViolation>);
 /// The generation that a request asks for.
 pub(super) fn of_generation(
     request: &GenerateContentRequest,
-    entry: &ModelEntry,
+    name: &str,
+    engine: &Engine,
     lodge: &Lodge,
 ) -> Result<Generate, Status> {
     let mut mistakes = Mistakes::default();
     let prompt = prompt(request, &mut mistakes);
     let config = &request.generation_config;
     refuse_what_is_not_served(request, &mut mistakes);
-    check_model(request, entry, &mut mistakes);
+    check_model(request, name, &mut mistakes);
     check_ranges(config, &mut mistakes);
     let json_schema = json_schema(config, &mut mistakes);
     mistakes.none()?;
 
-    let cap = u32::try_from(entry.engine.info().output_tokens_max).unwrap_or(u32::MAX);
+    let cap = u32::try_from(engine.info().output_tokens_max).unwrap_or(u32::MAX);
     let asked = config.max_output_tokens.and_then(|tokens| u32::try_from(tokens).ok());
     Ok(Generate {
-        model: entry.name.clone(),
+        model: name.to_owned(),
         prompt,
         sampling: sampling(config, u32::from_le_bytes(lodge.random())),
         output_tokens_max: asked.unwrap_or(cap).min(cap),
@@ -159,10 +160,10 @@ fn refuse_what_is_not_served(request: &GenerateContentRequest, mistakes: &mut Mi
     }
 }
 
-fn check_model(request: &GenerateContentRequest, entry: &ModelEntry, mistakes: &mut Mistakes) {
+fn check_model(request: &GenerateContentRequest, name: &str, mistakes: &mut Mistakes) {
     if let Some(model) = &request.model {
         let named = model.rsplit('/').next().unwrap_or(model);
-        if named != entry.name {
+        if named != name {
             mistakes.add("model", "Invalid value at 'model': the body names another model than the path.");
         }
     }

@@ -16,10 +16,11 @@ use crate::{Lodge, wire};
 pub(super) async fn answer(lodge: &Lodge, asked: Asked<'_>, body: Body) -> Result<Response, Status> {
     let request: GenerateContentRequest = wire::read(lodge, body).await?;
     let entry = asked.entry?;
-    let generate = prompt::of_generation(&request, entry, lodge)?;
+    let engine = entry.answering();
+    let generate = prompt::of_generation(&request, &entry.name, engine, lodge)?;
     let framing = if asked.query.get("alt") == Some("sse") { Framing::Sse } else { Framing::Array };
 
-    let generation = in_time(asked.deadline, entry.engine.generate(generate)).await?;
+    let generation = in_time(asked.deadline, engine.generate(generate)).await?;
     let mut answering = Answering::new(lodge, entry);
     answering.begin(generation.prompt_tokens);
     let chunks = Chunks::new(generation, answering, framing, asked.deadline);
@@ -33,5 +34,5 @@ pub(super) async fn answer(lodge: &Lodge, asked: Asked<'_>, body: Body) -> Resul
     // Proxies in between must pass each chunk on at once.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(with_engine(response, entry))
+    Ok(with_engine(response, engine))
 }

@@ -72,8 +72,11 @@ impl House {
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(follower.run(stopped));
         let engine = Engine::Script(Arc::new(Script::parse(script).unwrap()));
-        let entries = ["gemini-2.0-flash", MODEL, "gemini-2.5-pro"]
-            .map(|name| ModelEntry { name: name.to_owned(), engine: engine.clone() });
+        let entries = ["gemini-2.0-flash", MODEL, "gemini-2.5-pro"].map(|name| ModelEntry {
+            name: name.to_owned(),
+            engine: engine.clone(),
+            instead: None,
+        });
         let clock = Arc::new(AtomicI64::new(NOON));
         let dice = AtomicU64::new(1);
         let master = MasterKey::new([9; 32]);

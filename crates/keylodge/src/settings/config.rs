@@ -48,16 +48,12 @@ pub(crate) struct Model {
 /// What answers under a model's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EngineKind {
+    /// The model inside, or the script if that cannot be had.
+    Auto,
     /// The model inside.
     Embedded,
     /// The script.
     Script,
-}
-
-impl EngineKind {
-    const fn default() -> Self {
-        if keylodge_model::EMBEDDED { Self::Embedded } else { Self::Script }
-    }
 }
 
 impl Config {
@@ -70,7 +66,7 @@ impl Config {
         let base = etcetera::choose_base_strategy().ok();
         let data = base.as_ref().map(|base| base.data_dir().join("keylodge"));
         let cache = base.as_ref().map(|base| base.cache_dir().join("keylodge"));
-        let engine = check.or("engine", EngineKind::default(), engine);
+        let engine = check.or("engine", EngineKind::Auto, engine);
         let config = Self {
             listen: check.or("listen", SocketAddr::from(([127, 0, 0, 1], 8585)), |text| {
                 SocketAddr::from_str(text).map_err(|_| "an address and a port, as 127.0.0.1:8585")
@@ -173,9 +169,10 @@ fn models(check: &mut Check<'_>, default: EngineKind) -> Vec<(String, EngineKind
 
 fn engine(text: &str) -> Result<EngineKind, &'static str> {
     match text {
+        "auto" => Ok(EngineKind::Auto),
         "embedded" => Ok(EngineKind::Embedded),
         "script" => Ok(EngineKind::Script),
-        _ => Err("'embedded' or 'script'"),
+        _ => Err("'auto', 'embedded' or 'script'"),
     }
 }
 
@@ -245,7 +242,7 @@ mod tests {
         assert_eq!(
             mistakes,
             [
-                "flag --engine: 'engine' must be 'embedded' or 'script'",
+                "flag --engine: 'engine' must be 'auto', 'embedded' or 'script'",
                 "flag --listen: 'listen' must be an address and a port, as 127.0.0.1:8585",
                 "flag --master_key: 'master_key' must be 64 hexadecimal digits",
                 "flag --model.slots: 'model.slots' must be a whole number from 1 to 64",

@@ -149,7 +149,10 @@ impl Given {
                 Some(engine) => models.push((key.get_ref().to_string(), engine, place)),
                 None => self.mistakes.push(Mistake {
                     place,
-                    problem: format!("model '{}' must name its engine: \"embedded\" or \"script\"", key.get_ref()),
+                    problem: format!(
+                        "model '{}' must name its engine: \"auto\", \"embedded\" or \"script\"",
+                        key.get_ref()
+                    ),
                 }),
             }
         }

@@ -45,8 +45,8 @@ pub(crate) const KNOWN: &[Setting] = &[
     },
     setting(
         "engine",
-        "embedded, or script in a build without the embedded model",
-        "What answers by default: `embedded` (a real model inside) or `script` (the same words every time).",
+        "auto",
+        "What answers: `embedded` (a real model inside), `script` (the same words every time), or `auto`: the model, or the script where the model cannot be had.",
     ),
     setting("script.file", "a built-in script", "TOML file with the answers of the script engine."),
     setting("model.path", "SmolLM2-135M-Instruct, fetched once", "A GGUF file to run instead of the default model."),
@@ -119,7 +119,7 @@ pub(crate) fn reference_page() -> String {
     }
     page.push_str(
         "\n## Models\n\n\
-         The table `[models]` names the models that can be called and the engine (`embedded` or `script`) that answers\n\
+         The table `[models]` names the models that can be called and the engine (`auto`, `embedded` or `script`) that answers\n\
          under each name. If it is there, it is the whole list:\n\n\
          ```toml\n[models]\n\"gemini-2.5-flash\" = \"embedded\"\n\"gemini-2.5-pro\" = \"script\"\n```\n\n\
          Without it, the setting `engine` answers under these names: ",

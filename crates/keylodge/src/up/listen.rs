@@ -1,6 +1,5 @@
 //! Accepts connections until told to stop, then lets what is in flight finish within a limit.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -22,26 +21,20 @@ const HEAD_TIME_MAX: Duration = Duration::from_secs(75);
 /// How long to wait before accepting again when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stop` is ready.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    config: &Config,
-    stop: impl Future<Output = ()>,
-) -> Result<(), String> {
+/// Serves until told to stop, then drains. Told once more, or after the limit, it cuts off what is left.
+pub(crate) async fn serve(listener: TcpListener, router: Router, config: &Config, mut stop: StopSignal) {
     let mut http = Builder::new(TokioExecutor::new()).http1_only();
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME_MAX);
     let http = Arc::new(http);
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(config.connections_max));
     let mut connections = JoinSet::new();
-    let mut stop = std::pin::pin!(stop);
     loop {
         // Connections that ended are let go of, so that the set holds only those that live.
         while connections.try_join_next().is_some() {}
         let place = Arc::clone(&places).acquire_owned();
         let accepted = tokio::select! {
-            () = &mut stop => break,
+            () = stop.given() => break,
             accepted = async {
                 let place = place.await;
                 (place, listener.accept().await)
@@ -67,25 +60,35 @@ pub(crate) async fn serve(
     drop(listener);
     let in_flight = connections.len();
     tracing::info!(connections = in_flight, "stopping: no new connections, calls in flight go on");
-    if tokio::time::timeout(config.drain_time_max, graceful.shutdown()).await.is_err() {
-        tracing::warn!(
-            seconds = config.drain_time_max.as_secs(),
-            "calls were still in flight at the limit and are cut off"
-        );
+    let limit = config.drain_time_max;
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = tokio::time::sleep(limit) => {
+            tracing::warn!(seconds = limit.as_secs(), "calls still in flight at the limit are cut off");
+        }
+        () = stop.given() => tracing::warn!("told to stop again; calls still in flight are cut off"),
     }
     connections.shutdown().await;
-    Ok(())
 }
 
-/// Ready when the process is asked to stop.
-pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>, String> {
-    let wanted = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let mut terminate = wanted(SignalKind::terminate())?;
-    let mut interrupt = wanted(SignalKind::interrupt())?;
-    Ok(async move {
+/// What the system tells a process that should stop: SIGTERM, or SIGINT from a terminal.
+pub(crate) struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    /// Begins to listen. From here on the signals no longer end the process by themselves.
+    pub(crate) fn listen() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Waits until one is given.
+    pub(crate) async fn given(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    })
+    }
 }

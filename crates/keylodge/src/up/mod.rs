@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::settings::Config;
 use data_dir::DataDir;
+use listen::StopSignal;
 
 pub(crate) use engines::WORKER;
 
@@ -60,7 +61,7 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     let (stop, stopped) = watch::channel(false);
     let following = tokio::spawn(follower.run(stopped));
     let made = first_start(&lodge, &data, &entropy).await?;
-    let stop_signal = listen::stop_signal()?;
+    let stop_signal = StopSignal::listen()?;
     welcome::print(&lodge, &url, &data, made.as_ref()).await;
     let saying = match (say, &made) {
         (Some(text), Some(made)) => {
@@ -69,7 +70,7 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
         _ => None,
     };
 
-    let served = listen::serve(listener, router(&lodge), config, stop_signal).await;
+    listen::serve(listener, router(&lodge), config, stop_signal).await;
 
     if let Some(saying) = saying {
         saying.abort();
@@ -80,7 +81,7 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     let _ = following.await;
     store.close().await;
     tracing::info!("stopped");
-    served
+    Ok(())
 }
 
 /// Makes owner, project and key when there is nobody yet. The token is in its file before anything counts on it.

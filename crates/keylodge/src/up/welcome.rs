@@ -54,7 +54,7 @@ curl
 pub(crate) async fn say(url: String, key: KeyString, lodge: Lodge, text: String) {
     for engine in lodge.models.engines() {
         if let State::Failed { reason } = engine.ready().await {
-            return output::complain(&format!("the model cannot answer: {reason}"));
+            output::complain(&format!("the model cannot answer, so a script may: {reason}"));
         }
     }
     output::say(&format!("> {text}\n"));
