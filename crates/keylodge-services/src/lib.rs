@@ -33,6 +33,7 @@ pub mod observe;
 mod operations;
 pub mod operator;
 mod paging;
+mod partial;
 mod projects;
 mod query;
 pub mod router;

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::{Method, Request};
+use http::{Method, Request, Uri};
 use keylodge_api::{Envelope, Status};
 use keylodge_gate::Credentials;
 
@@ -108,11 +108,10 @@ pub(crate) async fn handle(State(lodge): State<Lodge>, request: Request<Body>) -
         return failure::no_such_path(&path).response(Envelope::Object);
     };
     let target = call.target();
-    let query = Query::of(&parts.uri);
     let request_id = RequestId::of(&parts.extensions);
     let proven = Operator::prove(&lodge, Credentials::of(&parts.extensions), request_id, &target).await;
     let answer = match proven {
-        Ok(operator) => route(&lodge, &operator, call, &query, body).await,
+        Ok(operator) => route(&lodge, &operator, call, &parts.uri, body).await,
         Err(status) => Err(status),
     };
     let mut response = answer.unwrap_or_else(|status| {
@@ -127,13 +126,8 @@ pub(crate) async fn handle(State(lodge): State<Lodge>, request: Request<Body>) -
     response
 }
 
-async fn route(
-    lodge: &Lodge,
-    operator: &Operator,
-    call: Call<'_>,
-    query: &Query,
-    body: Body,
-) -> Result<Response, Status> {
+async fn route(lodge: &Lodge, operator: &Operator, call: Call<'_>, uri: &Uri, body: Body) -> Result<Response, Status> {
+    let query = &Query::read(uri)?;
     let method = call.target().method;
     let act = || operator.act(lodge, method);
     match call {

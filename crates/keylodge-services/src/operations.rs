@@ -23,16 +23,16 @@ pub(crate) async fn get(lodge: &Lodge, id: &str, query: &Query) -> Result<Respon
             let uid = KeyUid::parse(&operation.subject).map_err(|_| Status::internal())?;
             let key = lodge.store.key_by_uid(&uid, lodge.now()).await.map_err(|error| failure::store(&error))?;
             let key = keys::reveal(lodge, &key.ok_or_else(failure::no_such_key)?).await?;
-            Ok(wire::answer(&Operation::done(name, KEY_TYPE, key), query))
+            wire::answer(&Operation::done(name, KEY_TYPE, key), query)
         }
         OperationKind::CreateProject => {
-            Ok(wire::answer(&Operation::done(name, PROJECT_TYPE, projects::to_wire(&project)), query))
+            wire::answer(&Operation::done(name, PROJECT_TYPE, projects::to_wire(&project)), query)
         }
         kind @ (OperationKind::EnableService | OperationKind::DisableService) => {
             let service = ServiceName::parse(&operation.subject).map_err(|_| Status::internal())?;
             let answer = ServiceAnswer { service: service_usage::to_wire(&project, &service) };
             let kind = if kind == OperationKind::EnableService { ENABLE_TYPE } else { DISABLE_TYPE };
-            Ok(wire::answer(&Operation::done(name, kind, answer), query))
+            wire::answer(&Operation::done(name, kind, answer), query)
         }
     }
 }

@@ -4,21 +4,41 @@ use http::Uri;
 use keylodge_api::Status;
 use keylodge_api::status::FieldViolation;
 
+use crate::partial::Mask;
+
 /// The parameters of one request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Query(Vec<(String, String)>);
+pub(crate) struct Query {
+    parameters: Vec<(String, String)>,
+    fields: Option<Mask>,
+}
 
 impl Query {
+    /// Reads the parameters, before anything is done: a mask that is none must not be noticed after a change.
+    pub(crate) fn read(uri: &Uri) -> Result<Self, Status> {
+        let mut query = Self::of(uri);
+        query.fields = query.get("fields").map(Mask::parse).transpose().map_err(|_| {
+            invalid("fields", "Invalid field selection. It looks like models(name,version),nextPageToken.")
+        })?;
+        Ok(query)
+    }
+
+    /// Reads the parameters without a look at the mask, where none is used.
     pub(crate) fn of(uri: &Uri) -> Self {
         let query = uri.query().unwrap_or_default();
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        Self { parameters: form_urlencoded::parse(query.as_bytes()).into_owned().collect(), fields: None }
+    }
+
+    /// Which fields of the answer are wanted, if not all.
+    pub(crate) fn fields(&self) -> Option<&Mask> {
+        self.fields.as_ref()
     }
 
     /// A parameter by its lowerCamelCase name, also found in snake_case and, for system parameters, with a `$`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let plain = |text: &str| text.trim_start_matches('$').replace('_', "").to_ascii_lowercase();
         let wanted = plain(name);
-        let found = self.0.iter().find(|(name, _)| plain(name) == wanted);
+        let found = self.parameters.iter().find(|(name, _)| plain(name) == wanted);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 

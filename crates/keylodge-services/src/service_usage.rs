@@ -33,14 +33,14 @@ pub(crate) async fn list(lodge: &Lodge, project: &str, query: &Query) -> Result<
         .filter(|service| wanted.is_none_or(|state| service.state == state))
         .collect();
     let answer = if services.is_empty() { json!({}) } else { json!({ "services": services }) };
-    Ok(wire::answer(&answer, query))
+    wire::answer(&answer, query)
 }
 
 /// `GET /v1/projects/*/services/*`
 pub(crate) async fn get(lodge: &Lodge, project: &str, service: &str, query: &Query) -> Result<Response, Status> {
     let project = find(lodge, project).await?;
     let service = known(service)?;
-    Ok(wire::answer(&to_wire(&project, &service), query))
+    wire::answer(&to_wire(&project, &service), query)
 }
 
 /// `POST /v1/projects/*/services/*:enable` and `:disable`. In force at this gate when it has answered.
@@ -62,7 +62,7 @@ pub(crate) async fn switch(
     lodge.feed.caught_up_with(switched.revision).await.map_err(failure::not_caught_up)?;
     let answer = ServiceAnswer { service: to_wire(&switched.value, &service) };
     let kind = if on { ENABLE_TYPE } else { DISABLE_TYPE };
-    Ok(wire::answer(&Operation::done(operation, kind, answer), query))
+    wire::answer(&Operation::done(operation, kind, answer), query)
 }
 
 /// A service and its state in a project.

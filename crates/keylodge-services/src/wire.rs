@@ -49,9 +49,18 @@ async fn collect(mut body: Body, bytes_max: usize) -> Result<Vec<u8>, Status> {
     Ok(bytes)
 }
 
-/// An answer in JSON: always 200, since Google's Python client takes nothing else for a success.
-pub(crate) fn answer<T: Serialize + ?Sized>(message: &T, query: &Query) -> Response {
-    let mut response = Response::new(Body::from(json_bytes(message, query.pretty())));
+/// An answer in JSON, cut to the `fields` that the caller wants: always 200, since Google's Python client takes nothing
+/// else for a success.
+pub(crate) fn answer<T: Serialize>(message: &T, query: &Query) -> Result<Response, Status> {
+    let bytes = match query.fields() {
+        None => json_bytes(message, query.pretty()),
+        Some(mask) => {
+            let mut value = serde_json::to_value(message).map_err(|_| Status::internal())?;
+            mask.keep(&mut value);
+            json_bytes(&value, query.pretty())
+        }
+    };
+    let mut response = Response::new(Body::from(bytes));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
-    response
+    Ok(response)
 }

@@ -26,5 +26,5 @@ pub(super) async fn answer(lodge: &Lodge, asked: Asked<'_>, body: Body) -> Resul
         total_tokens,
         prompt_tokens_details: vec![ModalityTokenCount { modality: Modality::Text, token_count: total_tokens }],
     };
-    Ok(with_engine(wire::answer(&answer, asked.query), engine))
+    Ok(with_engine(wire::answer(&answer, asked.query)?, engine))
 }

@@ -22,7 +22,7 @@ pub(super) async fn answer(lodge: &Lodge, asked: Asked<'_>, body: Body) -> Resul
         answering.begin(generation.prompt_tokens);
         Ok(answering.chunk(text, Some(finish_reason(finish)), output_tokens))
     });
-    Ok(with_engine(wire::answer(&whole.await?, asked.query), engine))
+    Ok(with_engine(wire::answer(&whole.await?, asked.query)?, engine))
 }
 
 /// Waits for the whole text. Dropping this half-way ends the generation.

@@ -11,5 +11,5 @@ use crate::{Lodge, wire};
 /// Google's text for an unknown model is UNCONFIRMED here; the one of the other methods serves.
 pub(super) fn answer(lodge: &Lodge, version: &str, model: &str, query: &Query) -> Result<Response, Status> {
     let entry = lodge.models.find(model).ok_or_else(|| no_such_model(version, model, "getModel"))?;
-    Ok(wire::answer(&to_wire(entry), query))
+    wire::answer(&to_wire(entry), query)
 }

@@ -23,5 +23,5 @@ pub(super) fn answer(lodge: &Lodge, query: &Query) -> Result<Response, Status> {
         models: page.iter().take(size).map(to_wire).collect(),
         next_page_token: (end < entries.len()).then(|| paging::token(Revision(u64::try_from(end).unwrap_or(u64::MAX)))),
     };
-    Ok(wire::answer(&answer, query))
+    wire::answer(&answer, query)
 }

@@ -29,13 +29,13 @@ const ENGINE_HEADER: &str = "x-keylodge-engine";
 /// Answers a call that the gate let through.
 pub(crate) async fn handle(State(lodge): State<Lodge>, _: Pass, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let query = Query::of(&parts.uri);
     let call = match identify::call(&parts.method, &parts.uri) {
         Ok(call) => call,
         Err(status) => return status.response(Envelope::Object),
     };
-    let envelope = call.envelope(query.get("alt"));
+    let envelope = call.envelope(Query::of(&parts.uri).get("alt"));
     let answer = async {
+        let query = Query::read(&parts.uri)?;
         match call {
             Call::ListModels => list_models::answer(&lodge, &query),
             Call::GetModel { version, model } => get_model::answer(&lodge, &version, &model, &query),

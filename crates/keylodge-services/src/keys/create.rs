@@ -23,7 +23,7 @@ pub(crate) async fn create(
     let id = id.map_err(|error| invalid("key_id", format!("Invalid key_id: {error}.")));
     let new: NewKey = both(wire::read(lodge, body).await, id.as_ref().err())?;
     let (operation, key) = make(lodge, act, parent.project.number, id?, new).await?;
-    Ok(wire::answer(&Operation::done(operation, KEY_TYPE, key), query))
+    wire::answer(&Operation::done(operation, KEY_TYPE, key), query)
 }
 
 /// Makes a key: string made, hashed, sealed, stored, and known to the gate when this returns.

@@ -35,5 +35,5 @@ pub(crate) async fn delete(
     let deleted = deleted.map_err(|error| failure::key(&error))?;
     lodge.feed.caught_up_with(deleted.revision).await.map_err(failure::not_caught_up)?;
     let key = reveal(lodge, &deleted.value).await?;
-    Ok(wire::answer(&Operation::done(operation, KEY_TYPE, key), query))
+    wire::answer(&Operation::done(operation, KEY_TYPE, key), query)
 }

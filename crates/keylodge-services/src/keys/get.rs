@@ -9,5 +9,5 @@ use crate::{Lodge, wire};
 
 pub(crate) async fn get(lodge: &Lodge, parent: &Parent, key: &str, query: &Query) -> Result<Response, Status> {
     let key = parent.key(lodge, key).await?;
-    Ok(wire::answer(&to_wire(&key), query))
+    wire::answer(&to_wire(&key), query)
 }

@@ -20,5 +20,5 @@ pub(crate) async fn get_key_string(
     let key = parent.key(lodge, key).await?;
     let sealed = lodge.store.look_at_sealed(&key, act).await.map_err(|error| failure::key(&error))?;
     let string = lodge.vault.open(&key.uid, &sealed).map_err(failure::vault)?;
-    Ok(wire::answer(&GetKeyStringResponse { key_string: string.reveal().to_owned() }, query))
+    wire::answer(&GetKeyStringResponse { key_string: string.reveal().to_owned() }, query)
 }

@@ -21,5 +21,5 @@ pub(crate) async fn list(lodge: &Lodge, parent: &Parent, query: &Query) -> Resul
         keys: page.items.iter().map(to_wire).collect(),
         next_page_token: page.next.map(paging::token),
     };
-    Ok(wire::answer(&answer, query))
+    wire::answer(&answer, query)
 }

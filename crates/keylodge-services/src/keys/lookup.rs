@@ -16,5 +16,5 @@ pub(crate) async fn lookup(lodge: &Lodge, query: &Query) -> Result<Response, Sta
     let key = found.map_err(|error| failure::store(&error))?.ok_or_else(failure::no_such_key)?;
     let parent = format!("projects/{}/locations/global", key.project);
     let name = format!("{parent}/keys/{}", key.id);
-    Ok(wire::answer(&LookupKeyResponse { parent, name }, query))
+    wire::answer(&LookupKeyResponse { parent, name }, query)
 }

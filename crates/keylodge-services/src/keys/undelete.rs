@@ -23,5 +23,5 @@ pub(crate) async fn undelete(
     let undeleted = undeleted.map_err(|error| failure::key(&error))?;
     lodge.feed.caught_up_with(undeleted.revision).await.map_err(failure::not_caught_up)?;
     let key = reveal(lodge, &undeleted.value).await?;
-    Ok(wire::answer(&Operation::done(operation, KEY_TYPE, key), query))
+    wire::answer(&Operation::done(operation, KEY_TYPE, key), query)
 }

@@ -29,7 +29,7 @@ pub(crate) async fn create(lodge: &Lodge, act: &Act, query: &Query, body: Body) 
         ));
     }
     let (operation, project) = make(lodge, act, id, display_name, new.labels).await?;
-    Ok(wire::answer(&Operation::done(operation, PROJECT_TYPE, to_wire(&project)), query))
+    wire::answer(&Operation::done(operation, PROJECT_TYPE, to_wire(&project)), query)
 }
 
 /// Makes a project that the gate knows when this returns. Its services are on, as in the projects AI Studio makes.

@@ -10,5 +10,5 @@ use crate::{Lodge, failure, wire};
 
 pub(crate) async fn get(lodge: &Lodge, project: &str, query: &Query) -> Result<Response, Status> {
     let project = find(lodge, project).await?.ok_or_else(|| failure::project(&ProjectError::NoSuchProject))?;
-    Ok(wire::answer(&to_wire(&project), query))
+    wire::answer(&to_wire(&project), query)
 }

@@ -18,5 +18,5 @@ pub(crate) async fn list(lodge: &Lodge, query: &Query) -> Result<Response, Statu
         projects: page.items.iter().map(to_wire).collect(),
         next_page_token: page.next.map(paging::token),
     };
-    Ok(wire::answer(&answer, query))
+    wire::answer(&answer, query)
 }

@@ -160,6 +160,18 @@ async fn models_are_listed_in_pages_and_say_what_answers() {
 }
 
 #[tokio::test]
+async fn fields_cut_an_answer_and_nonsense_is_refused_before_anything_is_done() {
+    let house = House::new().await;
+
+    let cut = house.gemini(&format!("{}?fields=candidates.content.parts", generate()), &hi()).await;
+    assert_eq!(cut.json(), json!({"candidates": [{"content": {"parts": [{"text": "Hello."}]}}]}));
+
+    let path = format!("{}?keyId=never&fields=a)", crate::support::KEYS);
+    assert_eq!(house.manage("POST", &path, Some(json!({}))).await.error().0, 400);
+    assert_eq!(house.manage("GET", &format!("{}/never", crate::support::KEYS), None).await.error().0, 404);
+}
+
+#[tokio::test]
 async fn an_unknown_model_is_not_found_in_the_words_of_its_path() {
     let house = House::new().await;
 
