@@ -14,10 +14,14 @@ pub(crate) const WORKER: &str = "model-worker";
 /// Starts the engines that are needed, each once, and puts them under the models' names. The embedded one goes on
 /// loading after this returns.
 pub(crate) fn start(config: &Config) -> Result<Models, String> {
-    let needs = |wanted: &[EngineKind]| config.models.iter().any(|(_, kind)| wanted.contains(kind));
+    if !keylodge_model::EMBEDDED {
+        tracing::info!("this build has no embedded model; build with --features embedded-model for one");
+    }
+    let models: Vec<_> = config.models.iter().map(|(name, kind)| (name, had(*kind))).collect();
+    let needs = |wanted: &[EngineKind]| models.iter().any(|(_, kind)| wanted.contains(kind));
     let embedded = needs(&[EngineKind::Auto, EngineKind::Embedded]).then(|| embedded(config)).transpose()?;
     let script = needs(&[EngineKind::Auto, EngineKind::Script]).then(|| script(config)).transpose()?;
-    let entry = |(name, kind): &(String, EngineKind)| {
+    let entry = |(name, kind): (&String, EngineKind)| {
         let (engine, instead) = match kind {
             EngineKind::Auto => (embedded.clone()?, script.clone()),
             EngineKind::Embedded => (embedded.clone()?, None),
@@ -25,8 +29,16 @@ pub(crate) fn start(config: &Config) -> Result<Models, String> {
         };
         Some(ModelEntry { name: name.clone(), engine, instead })
     };
-    let entries = config.models.iter().filter_map(entry).collect();
+    let entries = models.iter().copied().filter_map(entry).collect();
     Ok(Models::new(embedded.iter().chain(&script).cloned().collect(), entries))
+}
+
+/// What `auto` means in this build, where that is known from the start.
+fn had(kind: EngineKind) -> EngineKind {
+    match kind {
+        EngineKind::Auto if !keylodge_model::EMBEDDED => EngineKind::Script,
+        kind => kind,
+    }
 }
 
 /// Ends all engines and waits for them.
