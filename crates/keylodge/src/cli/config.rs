@@ -33,7 +33,11 @@ pub(crate) fn run(command: &ConfigCommand, flags: &Flags) -> ExitCode {
             }
         },
         ConfigCommand::Show => {
-            output::table(&["SETTING", "VALUE", "FROM"], KNOWN.iter().map(|setting| row(setting, &given)).collect());
+            let mut rows: Vec<_> = KNOWN.iter().map(|setting| row(setting, &given)).collect();
+            for (name, engine, place) in given.models.iter().flatten() {
+                rows.push(vec![format!("models.{name}"), engine.clone(), place.to_string()]);
+            }
+            output::table(&["SETTING", "VALUE", "FROM"], rows);
             ExitCode::SUCCESS
         }
         ConfigCommand::Reference => {

@@ -71,7 +71,7 @@ struct UpArgs {
     /// Address and port to listen on [default: 127.0.0.1:8585]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// What answers: embedded or script
+    /// What answers: auto, embedded or script [default: auto]
     #[arg(long, value_name = "ENGINE")]
     engine: Option<String>,
     /// Answer from this script; implies --engine script
