@@ -13,7 +13,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`lodge`] | what all handlers share |
-//! | [`router`] | every route and the layers around it |
+//! | [`mod@router`] | every route and the layers around it |
 //! | [`follow`] | brings the store's change feed into the gate's index |
 //! | [`first_start`] | the owner, the default project and its key |
 //! | `gemini` | models, generateContent and its kin |

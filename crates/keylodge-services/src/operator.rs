@@ -12,7 +12,7 @@ use keylodge_store::{Act, OperatorRecord};
 
 use crate::{Lodge, failure};
 
-/// Proof that an operator asks. Only [`Operator::prove`] makes one.
+/// Proof that an operator asks. Only `prove` makes one.
 #[derive(Clone, Debug)]
 pub struct Operator {
     record: OperatorRecord,

@@ -138,7 +138,7 @@ impl<'value, 'list> Fields<'value, 'list> {
                         Value::String(text) => {
                             map.insert(key.clone(), text.clone());
                         }
-                        _ => self.note(&path, wrong_value(&format!("{path}[{key}]"), "TYPE_STRING", value)),
+                        _ => self.note(&path, wrong_value(&format!("{path}[{}]", excerpt(key)), "TYPE_STRING", value)),
                     }
                 }
             }

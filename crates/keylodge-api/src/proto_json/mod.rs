@@ -107,6 +107,19 @@ mod tests {
     }
 
     #[test]
+    fn a_name_without_end_is_cut_wherever_it_stands() {
+        let long = "x".repeat(10_000);
+
+        for body in [
+            format!(r#"{{"{long}": 1}}"#),
+            format!(r#"{{"labels": {{"{long}": 1}}}}"#),
+            format!(r#"{{"safetySettings": [{{"category": "{long}"}}]}}"#),
+        ] {
+            assert!(mistakes(&body)[0].1.len() < 300);
+        }
+    }
+
+    #[test]
     fn nonsense_without_end_gets_a_bounded_answer() {
         let body: String = (0..1000).map(|at| format!("\"f{at}\": 1,")).collect();
 
