@@ -44,15 +44,39 @@ impl Message for NewProject {
         for output_only in ["projectNumber", "lifecycleState", "createTime"] {
             fields.any(output_only);
         }
+        if fields.any("tags").is_some_and(|tags| tags.as_object().is_none_or(|tags| !tags.is_empty())) {
+            fields.refuse("tags", "Tags are not supported by this version of Keylodge.");
+        }
         if fields.any("parent").is_some() {
             fields.refuse("parent", "Organizations and folders are not supported by this version of Keylodge.");
         }
         Self {
             project_id: fields.string("projectId").unwrap_or_default(),
             name: fields.string("name").unwrap_or_default(),
-            labels: fields.string_map("labels"),
+            labels: labels(fields),
         }
     }
+}
+
+/// Labels of a project (Resource Manager: at most 64, keys and values of at most 63 characters).
+fn labels(fields: &mut Fields<'_, '_>) -> BTreeMap<String, String> {
+    let labels = fields.string_map("labels");
+    let is_label = |text: &str| {
+        text.len() <= 63
+            && text.starts_with(|first: char| first.is_ascii_lowercase())
+            && !text.ends_with('-')
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    if labels.len() > 64 {
+        fields.refuse("labels", "A project has at most 64 labels.");
+    }
+    if !labels.iter().all(|(key, value)| is_label(key) && (value.is_empty() || is_label(value))) {
+        fields.refuse(
+            "labels",
+            "Keys and values of labels have at most 63 lower-case letters, digits and hyphens, start with a letter and do not end with a hyphen; values may be empty.",
+        );
+    }
+    labels
 }
 
 /// A page of projects.

@@ -16,28 +16,29 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct Credentials {
     key: Result<KeyString, Refusal>,
-    bearer: Option<Zeroizing<String>>,
+    /// Every `Authorization`, with its scheme.
+    tokens: Vec<Zeroizing<String>>,
 }
 
 impl Credentials {
     /// Takes all credentials out of a request's header fields and URI.
     pub fn take(headers: &mut HeaderMap, uri: &mut Uri) -> Self {
         let mut keys: Vec<Zeroizing<String>> = Vec::new();
-        let mut bearer = None;
+        let mut tokens: Vec<Zeroizing<String>> = Vec::new();
         for value in take_header(headers, API_KEY_HEADER) {
             // A header that is no UTF-8 is no key either; the replacement characters make the parser say so.
             keys.push(Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
         }
         for value in take_header(headers, header::AUTHORIZATION.as_str()) {
-            bearer = Some(Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
+            tokens.push(Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
         }
         for (name, value) in take_query(uri) {
             match name {
                 Name::Key => keys.push(value),
-                Name::Token => bearer = Some(Zeroizing::new(format!("Bearer {}", *value))),
+                Name::Token => tokens.push(Zeroizing::new(format!("Bearer {}", *value))),
             }
         }
-        Self { key: the_one(&keys, bearer.is_some()), bearer }
+        Self { key: the_one(&keys, !tokens.is_empty()), tokens }
     }
 
     /// The credentials that [`CredentialLayer`] found.
@@ -54,17 +55,21 @@ impl Credentials {
         self.key.as_ref()
     }
 
-    /// The bearer token, if the request brought an `Authorization` of that scheme.
+    /// The bearer token, if the request brought one and nothing that contradicts it.
     #[must_use]
     pub fn bearer_token(&self) -> Option<&str> {
-        let (scheme, token) = self.bearer.as_ref()?.split_once(' ')?;
+        let (first, others) = self.tokens.split_first()?;
+        if others.iter().any(|other| other != first) {
+            return None;
+        }
+        let (scheme, token) = first.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     }
 
     /// Whether the request brought anything in place of a key.
     #[must_use]
     pub fn has_authorization(&self) -> bool {
-        self.bearer.is_some()
+        !self.tokens.is_empty()
     }
 }
 
@@ -239,6 +244,23 @@ mod tests {
         assert_eq!(bearer(&[]), Err(Refusal::NotAnApiKey));
         assert_eq!(bearer(&["key"]), Ok("key".into()));
         assert_eq!(in_query("/?access_token=abc"), (Err(Refusal::NotAnApiKey), "/".into()));
+    }
+
+    #[test]
+    fn two_tokens_that_differ_are_none() {
+        let token = |headers: &[&str], uri: &str| {
+            let mut map = HeaderMap::new();
+            for value in headers {
+                map.append(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+            }
+            Credentials::take(&mut map, &mut uri.parse().unwrap()).bearer_token().map(str::to_owned)
+        };
+
+        assert_eq!(token(&["bearer a"], "/"), Some("a".into()));
+        assert_eq!(token(&["Bearer a"], "/?access_token=a"), Some("a".into()));
+        assert_eq!(token(&["Bearer a"], "/?access_token=b"), None);
+        assert_eq!(token(&["Bearer a", "Bearer b"], "/"), None);
+        assert_eq!(token(&["Basic a"], "/"), None);
     }
 
     proptest! {

@@ -22,7 +22,7 @@ pub struct Admitted<'index> {
 ///
 /// The order of checks is Google's as far as its error messages show it: key known, life stage, consumer, service.
 /// It costs a few comparisons. If it said yes wrongly, a revoked key would spend its owner's money; if no wrongly, a
-/// running application would stop; neither may depend on `now` going backwards, so life stages only compare forward.
+/// running application would stop. Nothing depends on `now` yet: no key expires by itself.
 ///
 /// # Errors
 /// The first rule that speaks against the call.

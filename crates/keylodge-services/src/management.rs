@@ -6,6 +6,7 @@ use axum::response::Response;
 use http::{Method, Request, Uri};
 use keylodge_api::{Envelope, Status};
 use keylodge_gate::Credentials;
+use percent_encoding::percent_decode_str;
 
 use crate::observe::RequestId;
 use crate::operator::{CHALLENGE, Operator, Target};
@@ -103,7 +104,7 @@ impl<'path> Call<'path> {
 /// Answers every request that no other surface takes.
 pub(crate) async fn handle(State(lodge): State<Lodge>, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path().to_owned();
+    let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
     let Some(call) = Call::parse(&parts.method, &path) else {
         return failure::no_such_path(&path).response(Envelope::Object);
     };
@@ -156,7 +157,7 @@ async fn route(lodge: &Lodge, operator: &Operator, call: Call<'_>, uri: &Uri, bo
             keys::undelete(lodge, &act(), &parent, key, query).await
         }
         Call::LookupKey => keys::lookup(lodge, query).await,
-        Call::GetOperation { id } => operations::get(lodge, id, query).await,
+        Call::GetOperation { id } => operations::get(lodge, &act(), id, query).await,
         Call::CreateProject => projects::create(lodge, &act(), query, body).await,
         Call::ListProjects => projects::list(lodge, query).await,
         Call::GetProject { project } => projects::get(lodge, project, query).await,

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
 use keylodge_api::{Code, Detail, Status};
 use keylodge_gate::Credentials;
-use keylodge_rules::OperatorToken;
+use keylodge_rules::{OperatorToken, Refusal};
 use keylodge_store::{Act, OperatorRecord};
 
 use crate::{Lodge, failure};
@@ -29,9 +29,12 @@ impl Operator {
     ) -> Result<Self, Status> {
         let token = credentials.and_then(Credentials::bearer_token);
         let Some(token) = token else {
-            let has_key = credentials
-                .is_some_and(|credentials| !matches!(credentials.key(), Err(keylodge_rules::Refusal::NoCredential)));
-            return Err(if has_key { api_key(target) } else { missing(target) });
+            // Something else than one bearer token came, or nothing but a key, or nothing at all.
+            return Err(match credentials {
+                Some(credentials) if credentials.has_authorization() => wrong(target),
+                Some(credentials) if !matches!(credentials.key(), Err(Refusal::NoCredential)) => api_key(target),
+                _ => missing(target),
+            });
         };
         let Ok(token) = OperatorToken::parse(token) else { return Err(wrong(target)) };
         let hash = lodge.master.pepper().hash_token(&token);

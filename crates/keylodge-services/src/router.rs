@@ -3,13 +3,13 @@
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
-use http::{HeaderName, Method, Request, Uri, header};
-use keylodge_api::{API_KEY_HEADER, DECISION_HEADER, Envelope, GEMINI_SERVICE, REQUEST_ID_HEADER, Status};
+use http::{HeaderName, Method, Request, Uri};
+use keylodge_api::{DECISION_HEADER, Envelope, GEMINI_SERVICE, REQUEST_ID_HEADER, Status};
 use keylodge_gate::{CredentialLayer, GateLayer, Surface};
 use keylodge_rules::ServiceName;
 use tower::{Layer, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use crate::observe::ObserveLayer;
 use crate::{Lodge, gemini, health, management};
@@ -34,6 +34,7 @@ pub fn router(lodge: &Lodge) -> Router {
         for resource in ["models", "tunedModels"] {
             router = router
                 .route_service(&format!("/{version}/{resource}"), gemini.clone())
+                .route_service(&format!("/{version}/{resource}/"), gemini.clone())
                 .route_service(&format!("/{version}/{resource}/{{*rest}}"), gemini.clone());
         }
     }
@@ -59,19 +60,6 @@ fn gemini(lodge: &Lodge) -> axum::routing::MethodRouter {
 }
 
 fn cors() -> CorsLayer {
-    let allowed = [
-        API_KEY_HEADER,
-        "x-goog-api-client",
-        "x-goog-user-project",
-        "x-goog-upload-protocol",
-        "x-goog-upload-command",
-        "x-goog-upload-offset",
-        "x-goog-upload-header-content-length",
-        "x-goog-upload-header-content-type",
-        "x-goog-upload-file-name",
-        "x-server-timeout",
-        "api-revision",
-    ];
     let exposed = [
         DECISION_HEADER,
         REQUEST_ID_HEADER,
@@ -82,13 +70,8 @@ fn cors() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers(
-            allowed
-                .into_iter()
-                .map(HeaderName::from_static)
-                .chain([header::AUTHORIZATION, header::CONTENT_TYPE])
-                .collect::<Vec<_>>(),
-        )
+        // Whatever the client sends besides: browsers differ in what they ask for, and clients grow new header fields.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(exposed.map(HeaderName::from_static))
 }
 

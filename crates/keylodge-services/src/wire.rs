@@ -18,9 +18,14 @@ const DISCARD_FACTOR: usize = 4;
 
 /// Reads a message from a body, within the limits of size and time.
 pub(crate) async fn read<T: Message>(lodge: &Lodge, body: Body) -> Result<T, Status> {
+    read_at("", lodge, body).await
+}
+
+/// The same where the message is a field of its request, which paths of mistakes begin with.
+pub(crate) async fn read_at<T: Message>(root: &str, lodge: &Lodge, body: Body) -> Result<T, Status> {
     let Limits { body_bytes_max, body_time_max, .. } = lodge.limits;
     match tokio::time::timeout(body_time_max, collect(body, body_bytes_max)).await {
-        Ok(bytes) => proto_json::parse(&bytes?),
+        Ok(bytes) => proto_json::parse_at(root, &bytes?),
         Err(_) => Err(Status::new(
             Code::DeadlineExceeded,
             format!("The request body did not arrive within {} seconds.", body_time_max.as_secs()),

@@ -160,6 +160,8 @@ pub struct Operation {
     pub project: ProjectNumber,
     /// To what: a key's uid or a service's name; empty where the project itself is meant.
     pub subject: String,
+    /// When.
+    pub create_time: Timestamp,
 }
 
 /// What an operation did.

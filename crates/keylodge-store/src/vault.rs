@@ -58,6 +58,12 @@ impl MasterKey {
         Pepper::new(*self.derive(b"keylodge pepper v1"))
     }
 
+    /// A value that tells this master key from others and gives nothing of it away.
+    #[must_use]
+    pub fn check_value(&self) -> [u8; 32] {
+        *self.derive(b"keylodge master check v1")
+    }
+
     fn derive(&self, label: &[u8]) -> Zeroizing<[u8; 32]> {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0[..]).expect("HMAC takes a key of any length");
         mac.update(label);

@@ -276,6 +276,16 @@ async fn an_operator_is_found_by_the_hash_of_its_token_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_store_knows_its_master_key_from_the_first_on() {
+    let kept = Kept::empty().await;
+
+    assert!(kept.store.is_under(&MasterKey::new([1; 32])).await.unwrap());
+    let kept = kept.reopened().await;
+    assert!(kept.store.is_under(&MasterKey::new([1; 32])).await.unwrap());
+    assert!(!kept.store.is_under(&MasterKey::new([2; 32])).await.unwrap());
+}
+
+#[tokio::test]
 async fn no_byte_of_a_key_string_lies_in_the_files() {
     let kept = Kept::with_project().await;
     kept.store.create_key(&key(7), &act(NOON)).await.unwrap();

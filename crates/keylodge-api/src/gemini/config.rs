@@ -86,8 +86,22 @@ impl Message for GenerationConfig {
             response_logprobs: fields.boolean("responseLogprobs").unwrap_or(false),
             logprobs: fields.int32("logprobs"),
             thinking_config: fields.message("thinkingConfig"),
-            other: OTHER.iter().filter(|(camel, _)| fields.any(camel).is_some()).map(|(_, snake)| *snake).collect(),
+            other: OTHER
+                .iter()
+                .filter(|(camel, _)| fields.any(camel).is_some_and(asks))
+                .map(|(_, snake)| *snake)
+                .collect(),
         }
+    }
+}
+
+/// Whether a value asks for anything. Clients also send defaults.
+fn asks(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty() && !text.ends_with("_UNSPECIFIED"),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
     }
 }
 

@@ -48,7 +48,7 @@ const OTHER_DATA: [(&str, &str); 8] = [
 ];
 
 /// Fields that say something about the data and change nothing for a model of text.
-const MODIFIERS: [&str; 7] = [
+const MODIFIERS: [&str; 10] = [
     "thoughtSignature",
     "videoMetadata",
     "mediaResolution",
@@ -56,6 +56,9 @@ const MODIFIERS: [&str; 7] = [
     "audioTranscription",
     "mediaProcessing",
     "speechMetadata",
+    "audioMetadata",
+    "documentMetadata",
+    "spreadsheetMetadata",
 ];
 
 impl Message for Part {
@@ -66,8 +69,7 @@ impl Message for Part {
                 continue;
             }
             if data.is_some() {
-                let problem = "Invalid value (oneof), oneof field 'data' is already set.";
-                fields.refuse(camel, format!("{problem} Cannot set '{camel}'"));
+                fields.refuse_second(camel, "data");
             }
             data = Some(PartData::Other(snake));
         }

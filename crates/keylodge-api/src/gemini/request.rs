@@ -32,7 +32,7 @@ impl Message for GenerateContentRequest {
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         // Labels are for the caller's bill, the tier and `store` for Google's own house: they change no answer.
         fields.string_map("labels");
-        fields.string("serviceTier");
+        fields.any("serviceTier");
         fields.boolean("store");
         Self {
             model: fields.string("model").filter(|model| !model.is_empty()),

@@ -160,6 +160,15 @@ impl<'value, 'list> Fields<'value, 'list> {
         self.note(&path, description.into());
     }
 
+    /// Notes that a field may not stand beside another one of the same oneof.
+    pub fn refuse_second(&mut self, name: &str, oneof: &str) {
+        let path = self.path.clone();
+        self.note(
+            &path,
+            format!("Invalid value at '{path}' (oneof), oneof field '{oneof}' is already set. Cannot set '{name}'"),
+        );
+    }
+
     /// The value of a field in either spelling; `null` is absent.
     fn take(&mut self, name: &str) -> Option<&'value Value> {
         let snake = snake_case(name);

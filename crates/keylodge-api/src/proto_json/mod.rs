@@ -21,8 +21,16 @@ pub const MISTAKES_MAX: usize = 32;
 /// # Errors
 /// INVALID_ARGUMENT with a `BadRequest` detail that names every mistake.
 pub fn parse<T: Message>(body: &[u8]) -> Result<T, Status> {
+    parse_at("", body)
+}
+
+/// Reads a message that is a field of its request: paths of mistakes begin with that field's name.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_at<T: Message>(root: &str, body: &[u8]) -> Result<T, Status> {
     if body.iter().all(u8::is_ascii_whitespace) {
-        return parse(b"{}");
+        return parse_at(root, b"{}");
     }
     let value: Value = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
     let Value::Object(object) = value else {
@@ -32,7 +40,7 @@ pub fn parse<T: Message>(body: &[u8]) -> Result<T, Status> {
         }]));
     };
     let mut mistakes = Vec::new();
-    let message = Fields::read(&object, String::new(), &mut mistakes);
+    let message = Fields::read(&object, root.to_owned(), &mut mistakes);
     if mistakes.is_empty() { Ok(message) } else { Err(Status::bad_request(mistakes)) }
 }
 

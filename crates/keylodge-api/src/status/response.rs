@@ -1,6 +1,9 @@
 //! A Status, or any answer, as bytes of an HTTP response.
 
+use std::borrow::Cow;
+
 use http::{HeaderValue, Response, StatusCode, header};
+use keylodge_rules::secret::mask;
 use serde::Serialize;
 
 use super::{Detail, Status};
@@ -32,12 +35,12 @@ struct Error<'status> {
 }
 
 impl Status {
-    /// The whole HTTP answer.
+    /// The whole HTTP answer. Whatever looks like a key in it is masked: messages repeat what callers sent.
     #[must_use]
     pub fn response<B: From<Vec<u8>>>(&self, envelope: Envelope) -> Response<B> {
         let body = match envelope {
-            Envelope::Object => json_bytes(&self.body(), true),
-            Envelope::Array => json_bytes(&[self.body()], true),
+            Envelope::Object => masked(json_bytes(&self.body(), true)),
+            Envelope::Array => masked(json_bytes(&[self.body()], true)),
         };
         let mut response = Response::new(B::from(body));
         *response.status_mut() = StatusCode::from_u16(self.code.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -49,13 +52,20 @@ impl Status {
     /// error in a stream by exactly that beginning.
     #[must_use]
     pub fn stream_chunk(&self) -> Vec<u8> {
-        json_bytes(&self.body(), false)
+        masked(json_bytes(&self.body(), false))
     }
 
     fn body(&self) -> Body<'_> {
         let error =
             Error { code: self.code.http(), message: &self.message, status: self.code.name(), details: &self.details };
         Body { error }
+    }
+}
+
+fn masked(json: Vec<u8>) -> Vec<u8> {
+    match std::str::from_utf8(&json).map(mask) {
+        Ok(Cow::Owned(masked)) => masked.into_bytes(),
+        Ok(Cow::Borrowed(_)) | Err(_) => json,
     }
 }
 
@@ -93,6 +103,18 @@ mod tests {
         assert_eq!(response.status(), 503);
         let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!(body[0]["error"]["code"], 503);
+    }
+
+    #[test]
+    fn a_key_that_a_message_repeats_is_masked() {
+        let key = keylodge_rules::KeyString::issue(&[1; 32]);
+        let status = Status::new(Code::NotFound, format!("Nothing is served at /v1/{}.", key.reveal()));
+
+        let response: Response<Vec<u8>> = status.response(Envelope::Object);
+        let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+
+        assert_eq!(body["error"]["message"], "Nothing is served at /v1/kl_….");
+        assert!(String::from_utf8(status.stream_chunk()).unwrap().contains("/v1/kl_…."));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Key strings and operator tokens: types that refuse to be seen, and the hash we keep instead.
 
 mod hash;
+mod mask;
 mod shape;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 pub use hash::{KeyHash, Pepper};
+pub use mask::mask;
 pub use shape::Malformed;
 use shape::{check, print};
 

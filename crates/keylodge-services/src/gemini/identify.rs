@@ -3,6 +3,7 @@
 use http::{Method, Uri};
 use keylodge_api::{Code, Envelope, Status};
 use keylodge_gate::Target;
+use percent_encoding::percent_decode_str;
 
 use crate::failure;
 use crate::query::Query;
@@ -11,6 +12,7 @@ use crate::query::Query;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     ListModels,
+    ListTunedModels,
     GetModel { version: String, model: String },
     Verb { version: String, model: String, verb: Verb },
 }
@@ -21,13 +23,29 @@ pub(crate) enum Verb {
     GenerateContent,
     StreamGenerateContent,
     CountTokens,
+    /// A method that Google serves and this server does not.
+    NotServed {
+        word: &'static str,
+        rpc: &'static str,
+    },
 }
 
 /// The longest model name that is looked at; longer ones are cut in answers and found nowhere.
 const MODEL_CHARS_MAX: usize = 100;
 
 impl Verb {
-    const ALL: [Self; 3] = [Self::GenerateContent, Self::StreamGenerateContent, Self::CountTokens];
+    const ALL: [Self; 10] = [
+        Self::GenerateContent,
+        Self::StreamGenerateContent,
+        Self::CountTokens,
+        Self::NotServed { word: "embedContent", rpc: "EmbedContent" },
+        Self::NotServed { word: "batchEmbedContents", rpc: "BatchEmbedContents" },
+        Self::NotServed { word: "batchGenerateContent", rpc: "BatchGenerateContent" },
+        Self::NotServed { word: "asyncBatchEmbedContent", rpc: "AsyncBatchEmbedContent" },
+        Self::NotServed { word: "generateAnswer", rpc: "GenerateAnswer" },
+        Self::NotServed { word: "predict", rpc: "Predict" },
+        Self::NotServed { word: "predictLongRunning", rpc: "PredictLongRunning" },
+    ];
 
     /// The word in the path.
     pub(crate) const fn path_word(self) -> &'static str {
@@ -35,6 +53,7 @@ impl Verb {
             Self::GenerateContent => "generateContent",
             Self::StreamGenerateContent => "streamGenerateContent",
             Self::CountTokens => "countTokens",
+            Self::NotServed { word, .. } => word,
         }
     }
 
@@ -43,6 +62,7 @@ impl Verb {
             Self::GenerateContent => "GenerateContent",
             Self::StreamGenerateContent => "StreamGenerateContent",
             Self::CountTokens => "CountTokens",
+            Self::NotServed { rpc, .. } => rpc,
         }
     }
 }
@@ -59,6 +79,7 @@ impl Call {
     fn rpc(&self) -> (&'static str, &'static str) {
         match self {
             Self::ListModels => ("ModelService", "ListModels"),
+            Self::ListTunedModels => ("ModelService", "ListTunedModels"),
             Self::GetModel { .. } => ("ModelService", "GetModel"),
             Self::Verb { verb, .. } => ("GenerativeService", verb.rpc()),
         }
@@ -70,16 +91,24 @@ pub(crate) fn call(method: &Method, uri: &Uri) -> Result<Call, Status> {
     let unknown = || failure::no_such_path(uri.path());
     let path = uri.path().trim_matches('/');
     let (version, rest) = path.split_once('/').ok_or_else(unknown)?;
+    let is_tuned = rest.starts_with("tunedModels");
     let Some((_, name)) = rest.split_once('/') else {
-        return if method == Method::GET { Ok(Call::ListModels) } else { Err(wrong_method(method, uri)) };
+        return match *method {
+            Method::GET if is_tuned => Ok(Call::ListTunedModels),
+            Method::GET => Ok(Call::ListModels),
+            _ => Err(wrong_method(method, uri)),
+        };
     };
-    // Clients may encode the colon; nothing else in a model's path needs decoding.
-    let name = name.replace("%3A", ":").replace("%3a", ":");
+    let name = percent_decode_str(name).decode_utf8_lossy();
     if name.contains('/') {
         return Err(unknown());
     }
     let version = version.to_owned();
-    let cut = |model: &str| model.chars().take(MODEL_CHARS_MAX).collect::<String>();
+    // There are no tuned models, so a name that keeps its collection is found nowhere.
+    let cut = |model: &str| {
+        let model: String = model.chars().take(MODEL_CHARS_MAX).collect();
+        if is_tuned { format!("tunedModels/{model}") } else { model }
+    };
     match name.rsplit_once(':') {
         None if method == Method::GET => Ok(Call::GetModel { version, model: cut(&name) }),
         None => Err(wrong_method(method, uri)),
@@ -109,8 +138,8 @@ fn wrong_method(method: &Method, uri: &Uri) -> Status {
 
 fn not_served(word: &str) -> Status {
     let word: String = word.chars().take(64).collect();
-    let known = Verb::ALL.map(Verb::path_word).join(", ");
-    Status::new(Code::NotFound, format!("Method ':{word}' is not served for models. Served are: {known}."))
+    let known = [Verb::GenerateContent, Verb::StreamGenerateContent, Verb::CountTokens].map(Verb::path_word).join(", ");
+    Status::new(Code::NotFound, format!("There is no method ':{word}' of models. Served are: {known}."))
 }
 
 #[cfg(test)]
@@ -153,7 +182,7 @@ mod tests {
 
     #[test]
     fn what_is_not_served_is_not_found() {
-        assert_eq!(check(&Method::POST, "/v1/models/x:predict"), Err(404));
+        assert_eq!(check(&Method::POST, "/v1/models/x:nonsense"), Err(404));
         assert_eq!(check(&Method::GET, "/v1/models/x:generateContent"), Err(404));
         assert_eq!(check(&Method::POST, "/v1/models"), Err(404));
         assert_eq!(check(&Method::GET, "/v1/models/x/y"), Err(404));

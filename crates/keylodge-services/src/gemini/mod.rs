@@ -20,7 +20,7 @@ use keylodge_gate::Pass;
 use keylodge_model::Engine;
 
 use crate::query::Query;
-use crate::{Lodge, ModelEntry, failure};
+use crate::{Lodge, ModelEntry, failure, wire};
 use identify::{Call, Verb};
 
 /// Says which engine answered, so that nobody mistakes a small model for Google's.
@@ -38,6 +38,7 @@ pub(crate) async fn handle(State(lodge): State<Lodge>, _: Pass, request: Request
         let query = Query::read(&parts.uri)?;
         match call {
             Call::ListModels => list_models::answer(&lodge, &query),
+            Call::ListTunedModels => wire::answer(&serde_json::json!({}), &query),
             Call::GetModel { version, model } => get_model::answer(&lodge, &version, &model, &query),
             Call::Verb { version, model, verb } => {
                 let entry = find(&lodge, &version, &model, verb);
@@ -47,6 +48,7 @@ pub(crate) async fn handle(State(lodge): State<Lodge>, _: Pass, request: Request
                     Verb::GenerateContent => generate_content::answer(&lodge, asked, body).await,
                     Verb::StreamGenerateContent => stream_generate_content::answer(&lodge, asked, body).await,
                     Verb::CountTokens => count_tokens::answer(&lodge, asked, body).await,
+                    Verb::NotServed { word, .. } => Err(no_such_model(&version, &model, word)),
                 }
             }
         }
@@ -67,10 +69,11 @@ fn find<'lodge>(lodge: &'lodge Lodge, version: &str, model: &str, verb: Verb) ->
 }
 
 fn no_such_model(version: &str, model: &str, method: &str) -> Status {
+    let name = if model.starts_with("tunedModels/") { model.to_owned() } else { format!("models/{model}") };
     Status::new(
         Code::NotFound,
         format!(
-            "models/{model} is not found for API version {version}, or is not supported for {method}. Call ListModels to see the list of available models and their supported methods."
+            "{name} is not found for API version {version}, or is not supported for {method}. Call ListModels to see the list of available models and their supported methods."
         ),
     )
 }

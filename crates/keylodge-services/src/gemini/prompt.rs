@@ -145,7 +145,7 @@ fn refuse_what_is_not_served(request: &GenerateContentRequest, mistakes: &mut Mi
             "* GenerateContentRequest.safety_settings: at most one setting for each category\n",
         );
     }
-    if config.candidate_count.is_some_and(|count| count != 1) {
+    if config.candidate_count.is_some_and(|count| !(0..=1).contains(&count)) {
         mistakes.refuse("generation_config.candidate_count", "only one candidate can be generated");
     }
     if config.response_logprobs || config.logprobs.is_some() {

@@ -21,7 +21,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Status> {
     let id = query.get("keyId").map(KeyId::choose).transpose();
     let id = id.map_err(|error| invalid("key_id", format!("Invalid key_id: {error}.")));
-    let new: NewKey = both(wire::read(lodge, body).await, id.as_ref().err())?;
+    let new: NewKey = both(wire::read_at("key", lodge, body).await, id.as_ref().err())?;
     let (operation, key) = make(lodge, act, parent.project.number, id?, new).await?;
     wire::answer(&Operation::done(operation, KEY_TYPE, key), query)
 }

@@ -5,11 +5,11 @@ use keylodge_api::Status;
 use keylodge_api::apikeys::GetKeyStringResponse;
 use keylodge_store::Act;
 
-use super::Parent;
+use super::{Parent, show};
 use crate::query::Query;
-use crate::{Lodge, failure, wire};
+use crate::{Lodge, wire};
 
-/// The only read that shows a string, and so the only one with an audit line.
+/// Shows the string, with an audit line.
 pub(crate) async fn get_key_string(
     lodge: &Lodge,
     act: &Act,
@@ -18,7 +18,6 @@ pub(crate) async fn get_key_string(
     query: &Query,
 ) -> Result<Response, Status> {
     let key = parent.key(lodge, key).await?;
-    let sealed = lodge.store.look_at_sealed(&key, act).await.map_err(|error| failure::key(&error))?;
-    let string = lodge.vault.open(&key.uid, &sealed).map_err(failure::vault)?;
-    wire::answer(&GetKeyStringResponse { key_string: string.reveal().to_owned() }, query)
+    let shown = show(lodge, act, &key).await?;
+    wire::answer(&GetKeyStringResponse { key_string: shown.key_string.unwrap_or_default() }, query)
 }

@@ -16,7 +16,7 @@ pub(crate) use get_key_string::get_key_string;
 pub(crate) use list::list;
 pub(crate) use lookup::lookup;
 pub(crate) use undelete::undelete;
-pub(crate) use wire::{operation_name, reveal, to_wire};
+pub(crate) use wire::{operation_name, reveal, show, to_wire};
 
 use keylodge_api::Status;
 use keylodge_rules::KeyId;

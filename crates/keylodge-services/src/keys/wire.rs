@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use keylodge_api::apikeys::Key;
 use keylodge_api::{Status, timestamp};
 use keylodge_rules::{KeyString, KeyUid, ProjectNumber, Stage};
-use keylodge_store::{KeyRecord, OperationKind};
+use keylodge_store::{Act, KeyRecord, OperationKind};
 
 use crate::{Lodge, failure};
 
@@ -27,7 +27,14 @@ pub(crate) fn to_wire(key: &KeyRecord) -> Key {
     }
 }
 
-/// The same key with its string, as create, delete and undelete answer it.
+/// The same key with its string for whoever asked to see it, with the audit line of that look.
+pub(crate) async fn show(lodge: &Lodge, act: &Act, key: &KeyRecord) -> Result<Key, Status> {
+    let sealed = lodge.store.look_at_sealed(key, act).await.map_err(|error| failure::key(&error))?;
+    let string = lodge.vault.open(&key.uid, &sealed).map_err(failure::vault)?;
+    Ok(Key { key_string: Some(string.reveal().to_owned()), ..to_wire(key) })
+}
+
+/// The same key with its string, as delete and undelete answer it; the step itself has its audit line.
 pub(crate) async fn reveal(lodge: &Lodge, key: &KeyRecord) -> Result<Key, Status> {
     let sealed = lodge.store.sealed(&key.uid).await.map_err(|error| failure::store(&error))?;
     let sealed = sealed.ok_or_else(failure::no_such_key)?;

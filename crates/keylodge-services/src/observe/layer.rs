@@ -10,6 +10,7 @@ use axum::response::Response;
 use http::{HeaderValue, Request};
 use keylodge_api::REQUEST_ID_HEADER;
 use keylodge_gate::{Pass, Refused};
+use keylodge_rules::secret::mask;
 use tower::{Layer, Service};
 
 use crate::{Lodge, operator};
@@ -26,6 +27,9 @@ impl RequestId {
         extensions.get::<Self>().map(|id| id.0.clone()).unwrap_or_default()
     }
 }
+
+/// How much of a path a log line holds.
+const PATH_CHARS_MAX: usize = 256;
 
 /// Puts an [`Observe`] around a service.
 #[derive(Clone, Debug)]
@@ -74,7 +78,7 @@ where
         let id = keylodge_gate::source::random_name(&lodge.entropy);
         let begin = lodge.now();
         let verb = request.method().clone();
-        let path = request.uri().path().to_owned();
+        let path = loggable(request.uri().path());
         request.extensions_mut().insert(RequestId(id.clone()));
         let answer = self.inner.call(request);
         Box::pin(async move {
@@ -93,6 +97,13 @@ where
             Ok(response)
         })
     }
+}
+
+/// A path as it may stand in the log: bounded, and without a key that somebody put there by mistake.
+fn loggable(path: &str) -> String {
+    let masked = mask(path);
+    let end = masked.char_indices().nth(PATH_CHARS_MAX).map_or(masked.len(), |(at, _)| at);
+    masked[..end].to_owned()
 }
 
 /// What can be seen of an answer.

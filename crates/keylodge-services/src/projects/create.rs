@@ -13,6 +13,9 @@ use super::to_wire;
 use crate::query::Query;
 use crate::{Lodge, failure, keys, service_usage, wire};
 
+/// Words that Google does not let into ids of projects.
+const PROHIBITED: [&str; 2] = ["google", "ssl"];
+
 pub(crate) async fn create(lodge: &Lodge, act: &Act, query: &Query, body: Body) -> Result<Response, Status> {
     let new: NewProject = wire::read(lodge, body).await?;
     let id = match new.project_id.as_str() {
@@ -20,7 +23,12 @@ pub(crate) async fn create(lodge: &Lodge, act: &Act, query: &Query, body: Body) 
         "" => format!("gen-lang-client-{:010}", u64::from_le_bytes(lodge.random()) % 10_000_000_000),
         given => given.to_owned(),
     };
-    let Ok(id) = ProjectId::parse(&id) else { return Err(bad_id()) };
+    let Ok(id) = ProjectId::parse(&id) else {
+        return Err(issue("project_id", "project_id contains invalid characters"));
+    };
+    if PROHIBITED.iter().any(|word| id.as_str().contains(word)) {
+        return Err(issue("project_id", "project_id contains prohibited words"));
+    }
     let display_name = if new.name.is_empty() { id.to_string() } else { new.name };
     if !is_display_name(&display_name) {
         return Err(issue(
@@ -59,10 +67,6 @@ pub(crate) async fn make(
 fn is_display_name(name: &str) -> bool {
     (4..=30).contains(&name.chars().count())
         && name.chars().all(|letter| letter.is_alphanumeric() || "-'\" !".contains(letter))
-}
-
-fn bad_id() -> Status {
-    issue("project_id", "project_id contains invalid characters")
 }
 
 /// Resource Manager's own way of naming a bad field.

@@ -10,7 +10,7 @@ use crate::{Lodge, failure, paging, wire};
 
 const PAGE_MAX: u32 = 500;
 
-/// Lists all projects. `filter` is not looked at: gcloud filters again on its side, so too much is still right.
+/// Lists all projects. `filter` is not looked at yet, so too much comes; gcloud filters only what it could not send.
 pub(crate) async fn list(lodge: &Lodge, query: &Query) -> Result<Response, Status> {
     let size = query.page_size(PAGE_MAX, PAGE_MAX)?;
     let page = lodge.store.projects(paging::begin(query)?, size).await.map_err(|error| failure::store(&error))?;

@@ -13,10 +13,11 @@ fn gated() -> Vec<Route> {
     let mut gated = Vec::new();
     for version in ["v1", "v1beta", "v1alpha"] {
         gated.push(("GET", format!("/{version}/models")));
+        gated.push(("GET", format!("/{version}/models/")));
         gated.push(("GET", format!("/{version}/models/{MODEL}")));
+        gated.push(("GET", format!("/{version}/tunedModels")));
         for verb in ["generateContent", "streamGenerateContent", "countTokens"] {
             gated.push(("POST", format!("/{version}/models/{MODEL}:{verb}")));
-            gated.push(("POST", format!("/{version}/tunedModels/{MODEL}:{verb}")));
         }
     }
     gated
@@ -34,6 +35,7 @@ fn managed() -> Vec<Route> {
         ("DELETE", format!("{KEYS}/no-such-key")),
         ("POST", format!("{KEYS}/no-such-key:undelete")),
         ("POST", format!("{KEYS}/no-such-key/:undelete")),
+        ("POST", format!("{KEYS}/no-such-key%3Aundelete")),
         ("GET", "/v2/keys:lookupKey?keyString=x".to_owned()),
         ("GET", "/v2/operations/akmf.x".to_owned()),
         ("GET", "/v1/operations/pc.1".to_owned()),

@@ -62,6 +62,19 @@ async fn only_the_asked_for_reads_show_the_string() {
 }
 
 #[tokio::test]
+async fn an_operation_shows_the_string_for_an_hour_and_each_look_leaves_an_audit_line() {
+    let house = House::new().await;
+    let operation = create(&house, "one").await["name"].as_str().unwrap().to_owned();
+    let poll = async || house.manage("GET", &format!("/v2/{operation}"), None).await.json();
+    let before = house.lodge.store.audit_lines().await.unwrap();
+
+    assert!(poll().await["response"]["keyString"].is_string());
+    assert_eq!(house.lodge.store.audit_lines().await.unwrap(), before + 1);
+    house.clock.store(NOON + DAY / 24, Ordering::SeqCst);
+    assert_eq!(poll().await["response"]["keyString"], Value::Null);
+}
+
+#[tokio::test]
 async fn looking_at_a_string_leaves_an_audit_line() {
     let house = House::new().await;
     let before = house.lodge.store.audit_lines().await.unwrap();
@@ -123,7 +136,7 @@ async fn every_mistake_of_a_request_is_reported_at_once() {
     let error = answer.json();
     let violations = error["error"]["details"][0]["fieldViolations"].as_array().unwrap();
     let fields: Vec<&str> = violations.iter().map(|violation| violation["field"].as_str().unwrap_or("")).collect();
-    assert_eq!(fields, ["key_id", "restrictions", "display_name", ""]);
+    assert_eq!(fields, ["key_id", "key.restrictions", "key.display_name", "key"]);
 }
 
 #[tokio::test]

@@ -35,6 +35,10 @@ async fn a_bad_or_taken_id_is_refused_in_google_s_words() {
     let bad = create("Bad_Id").await;
     assert_eq!(bad.error().2, "field [project_id] has issue [project_id contains invalid characters]");
     assert_eq!(bad.json()["error"]["details"][0]["fieldViolations"][0]["field"], "project_id");
+    let prohibited = create("my-google-project").await;
+    assert_eq!(prohibited.error().2, "field [project_id] has issue [project_id contains prohibited words]");
+    let label = json!({"projectId": "team-red", "labels": {"BAD KEY": "x"}});
+    assert_eq!(house.manage("POST", "/v1/projects", Some(label)).await.error().0, 400);
     let taken = create("default-project").await;
     assert_eq!(taken.error(), (409, "ALREADY_EXISTS".into(), "Requested entity already exists".into()));
     assert_eq!(house.manage("GET", "/v1/projects/nobody-s-project", None).await.error().0, 403);

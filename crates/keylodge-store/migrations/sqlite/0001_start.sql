@@ -58,6 +58,12 @@ CREATE TABLE changes (
     id              TEXT    NOT NULL
 ) STRICT;
 
+-- What tells whether a master key is the one this database was made under.
+CREATE TABLE masters (
+    master          INTEGER PRIMARY KEY,
+    check_value     BLOB    NOT NULL CHECK (length(check_value) = 32)
+) STRICT;
+
 CREATE TABLE audit (
     sequence        INTEGER PRIMARY KEY AUTOINCREMENT,
     time            INTEGER NOT NULL,

@@ -15,7 +15,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlSafeStr, Sqlite, Transaction};
 
-use crate::StoreError;
+use crate::{MasterKey, StoreError};
+use row::Columns;
 
 /// How long a step waits for the database before it gives up, in seconds.
 pub const BUSY_SECONDS_MAX: u64 = 5;
@@ -49,6 +50,20 @@ impl Store {
         migrations().run(&writer).await.map_err(|error| sqlx::Error::Migrate(Box::new(error)))?;
         let readers = pool(READERS).connect_with(options).await?;
         Ok(Self { writer, readers })
+    }
+
+    /// Whether this is the master key that everything here is protected by. An empty database takes the first it sees.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_under(&self, master: &MasterKey) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let insert = sqlx::query("INSERT INTO masters (master, check_value) VALUES (1, ?) ON CONFLICT DO NOTHING");
+        insert.bind(&master.check_value()[..]).execute(&mut *tx).await?;
+        let row = sqlx::query("SELECT check_value FROM masters WHERE master = 1").fetch_one(&mut *tx).await?;
+        let kept = Columns::of("masters", &row).bytes("check_value")?;
+        tx.commit().await?;
+        Ok(kept == master.check_value())
     }
 
     /// Closes the database once the steps under way are done.

@@ -22,6 +22,7 @@ impl Store {
             kind,
             project: columns.project_number("project_number")?,
             subject: columns.text("subject")?,
+            create_time: columns.time("create_time")?,
         }))
     }
 }

@@ -41,7 +41,7 @@ impl fmt::Display for Mistake {
 }
 
 /// What the command line gives.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Flags {
     /// The settings file.
     pub(crate) config: Option<PathBuf>,
@@ -49,8 +49,8 @@ pub(crate) struct Flags {
     pub(crate) values: Vec<(String, String, String)>,
 }
 
-/// All values that were given, the winning one for each name.
-#[derive(Clone, Debug, Default)]
+/// All values that were given, the winning one for each name. There is no Debug: secrets may be among them.
+#[derive(Clone, Default)]
 pub(crate) struct Given {
     pub(crate) values: BTreeMap<String, (String, Place)>,
     /// The table of models, if the file has one: name, engine, place.
@@ -81,10 +81,18 @@ impl Given {
         }
         for (flag, name, value) in &flags.values {
             let place = Place::Flag { flag: flag.clone() };
-            if KNOWN.iter().any(|setting| setting.name == name) {
-                given.values.insert(name.clone(), (value.clone(), place));
-            } else {
-                given.unknown(name, place);
+            match KNOWN.iter().find(|setting| setting.name == name) {
+                Some(setting) if setting.secret => given.mistakes.push(Mistake {
+                    place,
+                    problem: format!(
+                        "'{name}' is secret, and others can see the arguments of a process; use {}",
+                        setting.variable()
+                    ),
+                }),
+                Some(_) => {
+                    given.values.insert(name.clone(), (value.clone(), place));
+                }
+                None => given.unknown(name, place),
             }
         }
         given.url = variable("KEYLODGE_URL");

@@ -32,6 +32,12 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     };
     data.make_database_file()?;
     let store = Store::open(&data.database_file()).await.map_err(|error| words("cannot open the database", &error))?;
+    if !store.is_under(&master).await.map_err(|error| words("cannot read the database", &error))? {
+        return Err(format!(
+            "the database in {} was made under another master key; with this one every key would read as unknown. Put the right master-key file back, or give it as KEYLODGE_MASTER_KEY",
+            config.data_dir.display()
+        ));
+    }
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         format!(
             "cannot listen on {}: {error}; is another Keylodge running? Choose another with --listen",
