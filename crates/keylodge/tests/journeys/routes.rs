@@ -1,0 +1,89 @@
+//! Every route there is, as a good call of it. A method that is added to the program and not here fails a test.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::support::http::{MODEL, Request, contents, delete, get, post};
+use crate::support::manage::keys;
+
+/// The versions of the Gemini API.
+pub(crate) const VERSIONS: [&str; 3] = ["v1", "v1beta", "v1alpha"];
+
+/// What needs no credential.
+pub(crate) const OPEN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+// Where the program names its methods.
+const MANAGEMENT: &str = include_str!("../../../keylodge-services/src/management.rs");
+const GEMINI: &str = include_str!("../../../keylodge-services/src/gemini/identify.rs");
+
+/// A call of every method of the Gemini API in every version.
+pub(crate) fn gemini() -> Vec<Request> {
+    let each = VERSIONS.into_iter().flat_map(|version| {
+        let model = format!("/{version}/models/{MODEL}");
+        [
+            get(format!("/{version}/models")),
+            get(format!("/{version}/tunedModels")),
+            get(&*model),
+            post(format!("{model}:generateContent"), &contents("Hello")),
+            post(format!("{model}:streamGenerateContent"), &contents("Hello")),
+            post(format!("{model}:streamGenerateContent?alt=sse"), &contents("Hello")),
+            post(format!("{model}:countTokens"), &contents("Hello")),
+        ]
+    });
+    each.collect()
+}
+
+/// A call of every method of management, to be made in this order; `id` is for the key that is made, deleted and
+/// brought back, `operation` names one that is done.
+pub(crate) fn management(id: &str, operation: &str) -> Vec<Request> {
+    let keys = keys("default-project");
+    let services = "/v1/projects/default-project/services";
+    let service = format!("{services}/generativelanguage.googleapis.com");
+    vec![
+        post(format!("{keys}?keyId={id}"), &json!({"displayName": "by route"})),
+        get(&*keys),
+        get(format!("{keys}/{id}")),
+        get(format!("{keys}/{id}/keyString")),
+        delete(format!("{keys}/{id}")),
+        post(format!("{keys}/{id}:undelete"), &json!({})),
+        get("/v2/keys:lookupKey"),
+        get(format!("/v2/{operation}")),
+        post("/v1/projects", &json!({"projectId": format!("of-{id}"), "name": "By route"})),
+        get("/v1/projects"),
+        get("/v1/projects/default-project"),
+        get(services),
+        get(&*service),
+        post(format!("{service}:disable"), &json!({})),
+        post(format!("{service}:enable"), &json!({})),
+    ]
+}
+
+/// Compares the methods that exist with those that the metrics have counted.
+#[track_caller]
+pub(crate) fn check_all_called(metrics: &str) {
+    let missed: Vec<_> = that_exist().difference(&called(metrics)).cloned().collect();
+    assert_eq!(missed, [""; 0], "these methods were not called: add them to routes.rs");
+}
+
+/// Every method that the services name: the last words of the full names.
+fn that_exist() -> BTreeSet<String> {
+    let quoted = |text: &str| text.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let section = |file: &'static str, begin: &str| {
+        let (_, rest) = file.split_once(begin).expect("the file names its methods where this test looks for them");
+        rest.split_once("\n    }\n").expect("the section ends").0
+    };
+    let target = section(MANAGEMENT, "pub(crate) fn target(&self)");
+    let verbs = section(GEMINI, "const fn rpc(self)");
+    let calls = section(GEMINI, "fn rpc(&self)");
+    let names = [target, verbs, calls].into_iter().flat_map(quoted);
+    let names = names.filter(|name| !name.ends_with("Service"));
+    names.map(|name| name.rsplit('.').next().unwrap_or_default().to_owned()).collect()
+}
+
+/// Every method that was called, as the metrics count them.
+fn called(metrics: &str) -> BTreeSet<String> {
+    let lines = metrics.lines().filter(|line| line.starts_with("keylodge_requests_total{"));
+    let methods = lines.filter_map(|line| line.split("method=\"").nth(1)?.split('"').next());
+    methods.filter(|method| !method.is_empty()).map(str::to_owned).collect()
+}

@@ -1,0 +1,65 @@
+//! The official SDKs against Keylodge, unchanged: they are given a base URL and a key, by the environment.
+
+use crate::support::sdk::{javascript, python, run_javascript, run_python};
+use crate::support::server::with_script;
+
+/// The newest ones; they call `/v1`.
+const PYTHON: &str = "3.4.0";
+const JAVASCRIPT: &str = "3.1.0";
+/// One of those that call `/v1beta`.
+const OLD_PYTHON: &str = "1.70.0";
+
+/// What the programs in `clients/` expect to be answered.
+const SCRIPT: &str = r#"
+[[reply]]
+contains = "quota"
+status = 429
+
+[[reply]]
+contains = "overloaded"
+status = 503
+
+[[reply]]
+contains = "break"
+tokens = ["It", " was"]
+fail_after = 1
+status = 503
+
+[[reply]]
+contains = "name"
+text = "Your name is Ada."
+
+[[reply]]
+tokens = ["Once", " upon", " a time."]
+"#;
+
+#[test]
+fn the_newest_python_sdk_does_all_it_does_with_google() {
+    println!("{}", run_python(&with_script(SCRIPT).up(), &python(PYTHON), "journey.py", "script"));
+}
+
+#[test]
+fn a_python_sdk_that_calls_v1beta_does_all_it_does_with_google() {
+    println!("{}", run_python(&with_script(SCRIPT).up(), &python(OLD_PYTHON), "journey.py", "script"));
+}
+
+#[test]
+fn the_newest_javascript_sdk_does_all_it_does_with_google() {
+    println!("{}", run_javascript(&with_script(SCRIPT).up(), &javascript(JAVASCRIPT), "journey.mjs", "script"));
+}
+
+#[cfg(feature = "embedded-model")]
+#[test]
+fn the_python_sdk_gets_stories_from_the_real_model() {
+    let server = crate::support::server::with_model().set("model.output_tokens_max", "60").up().ready();
+
+    println!("{}", run_python(&server, &python(PYTHON), "journey.py", "model"));
+}
+
+#[cfg(feature = "embedded-model")]
+#[test]
+fn the_javascript_sdk_gets_stories_from_the_real_model() {
+    let server = crate::support::server::with_model().set("model.output_tokens_max", "60").up().ready();
+
+    println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "journey.mjs", "model"));
+}

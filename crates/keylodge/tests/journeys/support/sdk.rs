@@ -1,0 +1,93 @@
+//! The official SDKs, installed once from their registries into the cache and used from there.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::server::{Folder, Server};
+use super::{cache, environment, printed};
+
+/// `google-genai` for Python, of this version.
+pub(crate) fn python(version: &str) -> PathBuf {
+    install("google-genai", version, |folder| {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]).arg(folder);
+        pip.arg(format!("google-genai=={version}"));
+        pip
+    })
+}
+
+/// `@google/genai` for Node, of this version.
+pub(crate) fn javascript(version: &str) -> PathBuf {
+    install("google-genai-js", version, |folder| {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(folder);
+        npm.arg(format!("@google/genai@{version}"));
+        npm
+    })
+}
+
+/// Installs beside its place and moves it there when it is whole, one test at a time.
+fn install(name: &str, version: &str, installer: impl FnOnce(&Path) -> Command) -> PathBuf {
+    let sdks = cache().join("sdk");
+    fs::create_dir_all(&sdks).expect("the cache can be written to");
+    let lock = File::create(sdks.join("lock")).expect("the cache can be written to");
+    lock.lock().expect("the cache can be locked");
+
+    let place = sdks.join(format!("{name}-{version}"));
+    if !place.exists() {
+        let new = sdks.join(format!("{name}-{version}.new"));
+        if new.exists() {
+            fs::remove_dir_all(&new).expect("what was left of an attempt can be removed");
+        }
+        fs::create_dir(&new).expect("the cache can be written to");
+        let installed = installer(&new).stdin(Stdio::null()).output();
+        let needed = "; this test needs python3 with pip, or node with npm, and their registries";
+        let output = installed.unwrap_or_else(|error| panic!("cannot install {name} {version}: {error}{needed}"));
+        let (_, complaint) = printed(&output);
+        assert!(output.status.success(), "cannot install {name} {version}{needed}: {complaint}");
+        fs::rename(&new, &place).expect("a folder can be renamed");
+    }
+    place
+}
+
+/// Runs a program of `clients/` with Python and this SDK, pointed at the server by the environment alone. Gives what it
+/// printed: its checks.
+#[track_caller]
+pub(crate) fn run_python(server: &Server, sdk: &Path, program: &str, mode: &str) -> String {
+    let mut python = Command::new("python3");
+    python.arg(client(program)).arg(mode).env("PYTHONPATH", sdk);
+    run(server, python)
+}
+
+/// The same with Node. The program is copied to where it finds the SDK as an import.
+#[track_caller]
+pub(crate) fn run_javascript(server: &Server, sdk: &Path, program: &str, mode: &str) -> String {
+    let folder = Folder::new();
+    std::os::unix::fs::symlink(sdk.join("node_modules"), folder.path().join("node_modules")).expect("a link is made");
+    fs::copy(client(program), folder.path().join(program)).expect("a file can be copied");
+    let mut node = Command::new("node");
+    node.arg(folder.path().join(program)).arg(mode);
+    run(server, node)
+}
+
+fn client(program: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journeys/clients").join(program)
+}
+
+#[track_caller]
+fn run(server: &Server, mut program: Command) -> String {
+    for (name, _) in environment() {
+        let name = name.to_string_lossy().into_owned();
+        let upper = name.to_ascii_uppercase();
+        // Keys of the developer's own, and proxies that know nothing of this machine's ports.
+        if upper.starts_with("GOOGLE_") || upper.starts_with("GEMINI_") || upper.ends_with("_PROXY") {
+            program.env_remove(name);
+        }
+    }
+    program.env("GOOGLE_GEMINI_BASE_URL", &server.url).env("GEMINI_API_KEY", server.key());
+    let output = program.stdin(Stdio::null()).output().expect("what installed the SDK can also run it");
+    let (checks, complaint) = printed(&output);
+    assert!(output.status.success(), "after these checks:\n{checks}{complaint}");
+    checks
+}
