@@ -1,5 +1,7 @@
 //! Whether the program lives, and whether it can do its work.
 
+use std::time::Duration;
+
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -8,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::Lodge;
 
+/// How long readiness waits for the database: less than a probe waits for it.
+const PING_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// `GET /healthz`: the process answers.
 pub(crate) async fn healthz() -> &'static str {
     "ok\n"
@@ -15,9 +20,11 @@ pub(crate) async fn healthz() -> &'static str {
 
 /// `GET /readyz`: 200 when keys can be managed and every model answers, else 503; either way with the state of each part.
 pub(crate) async fn readyz(Shared(lodge): Shared<Lodge>) -> Response {
-    let store = match lodge.store.ping().await {
-        Ok(()) => json!({"state": "ready"}),
-        Err(_) => json!({"state": "failed", "reason": "the database does not answer; checks go on, changes do not"}),
+    let store = match tokio::time::timeout(PING_TIME_MAX, lodge.store.ping()).await {
+        Ok(Ok(())) => json!({"state": "ready"}),
+        Ok(Err(_)) | Err(_) => {
+            json!({"state": "failed", "reason": "the database does not answer; checks go on, changes do not"})
+        }
     };
     let engines: Vec<_> = lodge.models.engines().iter().map(engine).collect();
     let mut answering = lodge.models.entries().iter().map(|entry| entry.answering().state());

@@ -48,7 +48,7 @@ impl Store {
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(wait);
         let writer = pool(1).connect_with(options.clone()).await?;
         migrations().run(&writer).await.map_err(|error| sqlx::Error::Migrate(Box::new(error)))?;
-        let readers = pool(READERS).connect_with(options).await?;
+        let readers = pool(READERS).min_connections(READERS).connect_with(options).await?;
         Ok(Self { writer, readers })
     }
 

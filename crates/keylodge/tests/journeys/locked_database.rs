@@ -81,8 +81,9 @@ fn check_unavailable(server: &Server, answer: &Answer) {
         "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"}],
     });
     assert_eq!((answer.status, answer.json()), (503, json!({"error": error})));
+    // The cause is in the log, and there alone.
     let cause = server.log_line("message", "the store failed");
-    assert!(cause["error"].as_str().is_some_and(|error| error.contains("lock")), "the cause is in the log: {cause}");
+    assert!(cause["error"].as_str().is_some_and(|error| error.starts_with("the database is unavailable: ")), "{cause}");
 }
 
 /// Nothing of the refused call was done, and the next one is.

@@ -4,11 +4,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::http::{Connection, generate, get, post, stream};
+use crate::story::begin_a_long_answer;
+use crate::support::http::{Connection, generate, get, post};
 use crate::support::server::{Folder, Server, with_model};
 use crate::support::{cache, printed, signal, until};
-
-const STORY: &str = "Write a very long story about a magic backpack.";
 
 /// The worker of the moment.
 #[track_caller]
@@ -24,15 +23,6 @@ fn worker(server: &Server) -> u32 {
     let workers: Vec<u32> = workers.collect();
     assert_eq!(workers.len(), 1, "one worker of {parent}:\n{processes}");
     workers[0]
-}
-
-/// Begins a story and reads its first words.
-#[track_caller]
-fn begin_a_story(server: &Server) -> Connection {
-    let mut connection = server.connect();
-    connection.begin(&stream(STORY).key(&server.key())).good();
-    assert!(connection.piece().is_some_and(|event| event.contains("text")));
-    connection
 }
 
 /// The rest of a stream ends with an error in it, not in silence and not as if the story were over.
@@ -63,7 +53,7 @@ fn check_back(server: &Server, starts: f64) {
 #[test]
 fn a_killed_worker_ends_its_streams_with_503_and_the_gate_goes_on_until_it_is_back() {
     let server = with_model().up().ready();
-    let mut stories = [begin_a_story(&server), begin_a_story(&server)];
+    let mut stories = [begin_a_long_answer(&server), begin_a_long_answer(&server)];
     let worker = worker(&server);
 
     signal(worker, "KILL");
@@ -107,7 +97,7 @@ fn while_no_worker_can_be_started_calls_are_503_readyz_says_so_and_the_gate_goes
 #[test]
 fn a_worker_that_hangs_is_killed_its_calls_are_503_and_a_new_one_comes() {
     let server = with_model().set("model.stall_seconds", "5").up().ready();
-    let mut story = begin_a_story(&server);
+    let mut story = begin_a_long_answer(&server);
 
     signal(worker(&server), "STOP");
 

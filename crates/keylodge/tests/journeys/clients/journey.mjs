@@ -34,7 +34,7 @@ async function all(stream) {
 
 async function generate() {
   const answer = await ai.models.generateContent({ model, contents });
-  check('generateContent gives text', scripted ? answer.text === story : answer.text.length > 20, answer);
+  check('generateContent gives text', scripted ? answer.text === story : answer.text.length > 0, answer);
   const usage = answer.usageMetadata;
   const total = usage.promptTokenCount + usage.candidatesTokenCount;
   check('its counts add up', usage.promptTokenCount > 0 && usage.totalTokenCount === total, usage);

@@ -34,7 +34,7 @@ def raised(kind, call):
 
 def generate():
     answer = client.models.generate_content(model=MODEL, contents=PROMPT)
-    check("generate_content gives text", answer.text == STORY if SCRIPTED else len(answer.text) > 20, answer)
+    check("generate_content gives text", answer.text == STORY if SCRIPTED else len(answer.text) > 0, answer)
     usage = answer.usage_metadata
     total = usage.prompt_token_count + usage.candidates_token_count
     check("its counts add up", usage.prompt_token_count > 0 and usage.total_token_count == total, usage)
