@@ -4,19 +4,36 @@ use axum::response::Response;
 use keylodge_api::Status;
 use keylodge_api::resource_manager::ListProjectsResponse;
 
+use super::filter::Filter;
 use super::to_wire;
-use crate::query::Query;
+use crate::query::{Query, invalid};
 use crate::{Lodge, failure, paging, wire};
 
 const PAGE_MAX: u32 = 500;
 
-/// Lists all projects. `filter` is not looked at yet, so too much comes; gcloud filters only what it could not send.
+/// Lists the projects that match the filter, all of them without one. Answers are made of whole pages of the store, so a
+/// filter that few projects match reads them all.
 pub(crate) async fn list(lodge: &Lodge, query: &Query) -> Result<Response, Status> {
     let size = query.page_size(PAGE_MAX, PAGE_MAX)?;
-    let page = lodge.store.projects(paging::begin(query)?, size).await.map_err(|error| failure::store(&error))?;
-    let answer = ListProjectsResponse {
-        projects: page.items.iter().map(to_wire).collect(),
-        next_page_token: page.next.map(paging::token),
+    let filter = query.get("filter").map(Filter::parse).transpose().map_err(|_| {
+        invalid(
+            "filter",
+            "Invalid filter. It looks like lifecycleState:ACTIVE AND (id:\"team-*\" OR labels.team:blue).",
+        )
+    })?;
+    let wanted = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut after = paging::begin(query)?;
+    let mut projects = Vec::new();
+    let next = loop {
+        let left = u32::try_from(wanted - projects.len()).unwrap_or(size);
+        let page = lodge.store.projects(after, left).await.map_err(|error| failure::store(&error))?;
+        let all = page.items.iter().map(to_wire);
+        projects.extend(all.filter(|project| filter.as_ref().is_none_or(|filter| filter.matches(project))));
+        match page.next {
+            Some(next) if projects.len() < wanted => after = next,
+            next => break next,
+        }
     };
+    let answer = ListProjectsResponse { projects, next_page_token: next.map(paging::token) };
     wire::answer(&answer, query)
 }

@@ -1,6 +1,7 @@
 //! Resource Manager v1, a file for each method.
 
 mod create;
+mod filter;
 mod get;
 mod list;
 

@@ -28,6 +28,29 @@ async fn a_project_is_made_listed_and_found_by_id_and_number() {
 }
 
 #[tokio::test]
+async fn a_filter_chooses_before_pages_are_cut() {
+    let house = House::new().await;
+    for (id, team) in [("team-red", "red"), ("team-blue", "blue"), ("other-blue", "blue")] {
+        let body = json!({"projectId": id, "labels": {"team": team}});
+        assert_eq!(house.manage("POST", "/v1/projects", Some(body)).await.http, 200);
+    }
+    let list = async |query: &str| {
+        let page = house.manage("GET", &format!("/v1/projects?{query}"), None).await.json();
+        let ids = page["projects"].as_array().into_iter().flatten();
+        let ids: Vec<String> = ids.map(|project| project["projectId"].as_str().unwrap().to_owned()).collect();
+        (ids, page["nextPageToken"].as_str().map(str::to_owned))
+    };
+
+    let active = "filter=lifecycleState%3AACTIVE+AND+%28labels.team%3Ablue%29";
+    assert_eq!(list(active).await.0, ["team-blue", "other-blue"]);
+    let (first, token) = list(&format!("{active}&pageSize=1")).await;
+    assert_eq!(first, ["team-blue"]);
+    assert_eq!(list(&format!("{active}&pageSize=1&pageToken={}", token.unwrap())).await.0, ["other-blue"]);
+    assert_eq!(list("filter=id%3Anobody").await, (vec![], None));
+    assert_eq!(house.manage("GET", "/v1/projects?filter=%28", None).await.error().0, 400);
+}
+
+#[tokio::test]
 async fn a_bad_or_taken_id_is_refused_in_google_s_words() {
     let house = House::new().await;
     let create = async |id: &str| house.manage("POST", "/v1/projects", Some(json!({"projectId": id}))).await;
