@@ -15,6 +15,7 @@
 //! | [`lodge`] | what all handlers share |
 //! | [`mod@router`] | every route and the layers around it |
 //! | [`follow`] | brings the store's change feed into the gate's index |
+//! | [`purge`] | takes deleted keys out when their time is over |
 //! | [`first_start`] | the owner, the default project and its key |
 //! | `gemini` | models, generateContent and its kin |
 //! | `management` | which management call a path means |
@@ -35,6 +36,7 @@ pub mod operator;
 mod paging;
 mod partial;
 mod projects;
+pub mod purge;
 mod query;
 pub mod router;
 mod service_usage;

@@ -156,6 +156,29 @@ async fn a_deleted_key_can_be_brought_back_for_thirty_days_and_is_gone_after() {
 }
 
 #[tokio::test]
+async fn a_purged_key_leaves_the_store_and_the_index_and_its_id_is_free_again() {
+    let kept = Kept::with_project().await;
+    let id = kept.store.create_key(&key(1), &act(NOON)).await.unwrap().value.id;
+    kept.store.create_key(&key(2), &act(NOON)).await.unwrap();
+    let deleted = kept.store.delete_key(number(1), &id, None, "operations/d", &act(NOON)).await.unwrap().revision;
+    let mut followed = KeyIndex::default();
+    kept.store.changes_after(Revision(0)).await.unwrap().changes.into_iter().for_each(|change| followed.apply(change));
+
+    let early = kept.store.purge_keys(10, &act(NOON.plus(UNDELETE_WITHIN - Duration::from_secs(1)))).await.unwrap();
+    assert_eq!(early.value, 0);
+    let after = act(NOON.plus(UNDELETE_WITHIN));
+    let purged = kept.store.purge_keys(10, &after).await.unwrap();
+    assert_eq!((purged.value, purged.revision), (1, Revision(deleted.0 + 1)));
+
+    assert_eq!(kept.store.sealed(&key(1).uid).await.unwrap(), None, "the string is gone");
+    kept.store.changes_after(deleted).await.unwrap().changes.into_iter().for_each(|change| followed.apply(change));
+    assert!(followed.find(&key(1).hash).is_none());
+    assert!(followed.find(&key(2).hash).is_some());
+    let again = NewKey { uid: KeyUid::from_random([9; 16]), operation: "operations/again".into(), ..key(1) };
+    assert!(kept.store.create_key(&again, &after).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_key_that_changed_since_it_was_read_is_not_deleted() {
     let kept = Kept::with_project().await;
     let made = kept.store.create_key(&key(1), &act(NOON)).await.unwrap().value;

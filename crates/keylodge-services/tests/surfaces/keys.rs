@@ -108,10 +108,14 @@ async fn a_deleted_key_is_refused_at_once_shown_for_thirty_days_and_can_come_bac
     assert_eq!(house.manage("POST", &format!("{path}/:undelete"), None).await.error().1, "FAILED_PRECONDITION");
 
     house.manage("DELETE", &path, None).await;
+    assert_eq!(keylodge_services::purge::step(&house.lodge).await.unwrap(), 0);
     house.clock.store(NOON + 60 * DAY, Ordering::SeqCst);
     assert_eq!(house.manage("GET", &path, None).await.error().0, 404);
     assert_eq!(house.manage("POST", &format!("{path}:undelete"), None).await.error().0, 404);
     assert_eq!(house.lets_in(&string).await, 400);
+    assert_eq!(keylodge_services::purge::step(&house.lodge).await.unwrap(), 1);
+    assert_eq!(house.lets_in(&string).await, 400);
+    create(&house, "one").await;
 }
 
 #[tokio::test]

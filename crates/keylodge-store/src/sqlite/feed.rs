@@ -22,9 +22,20 @@ impl Store {
         let newest: i64 = newest.await?.try_get("revision")?;
         let projects = sqlx::query("SELECT * FROM projects WHERE revision > ?").bind(after).fetch_all(&mut *tx).await?;
         let keys = sqlx::query("SELECT * FROM keys WHERE revision > ?").bind(after).fetch_all(&mut *tx).await?;
+        // Who knows nothing yet has nothing to forget.
+        let purged = sqlx::query(
+            "SELECT id AS uid, max(revision) AS revision FROM changes
+             WHERE ?1 > 0 AND revision > ?1 AND subject = 'key' AND id NOT IN (SELECT uid FROM keys) GROUP BY id",
+        );
+        let purged = purged.bind(after).fetch_all(&mut *tx).await?;
         tx.commit().await?;
 
-        let mut changes = Vec::with_capacity(projects.len() + keys.len());
+        let mut changes = Vec::with_capacity(projects.len() + keys.len() + purged.len());
+        for row in &purged {
+            let columns = Columns::of("changes", row);
+            let subject = Subject::KeyPurged(columns.uid("uid")?);
+            changes.push(Change { revision: columns.revision("revision")?, subject });
+        }
         for row in &projects {
             let columns = Columns::of("projects", row);
             let project = Project {

@@ -107,7 +107,6 @@ impl Store {
         size: u32,
         now: Timestamp,
     ) -> Result<Page<KeyRecord>, StoreError> {
-        let purged = now.micros() - i64::try_from(UNDELETE_WITHIN.as_micros()).unwrap_or(i64::MAX);
         let rows = sqlx::query(
             "SELECT * FROM keys
              WHERE project_number = ? AND created_at > ? AND (delete_time IS NULL OR (? AND delete_time > ?))
@@ -116,7 +115,7 @@ impl Store {
         .bind(signed(project.get()))
         .bind(signed(after.0))
         .bind(show_deleted)
-        .bind(purged)
+        .bind(undeletable_since(now))
         .bind(i64::from(size) + 1)
         .fetch_all(&self.readers)
         .await?;
@@ -186,6 +185,30 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Removes keys whose 30 days are over, with their strings: at most so many at once. Gives how many there were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn purge_keys(&self, at_once: u32, act: &Act) -> Result<Committed<usize>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query("SELECT * FROM keys WHERE delete_time <= ? ORDER BY delete_time LIMIT ?")
+            .bind(undeletable_since(act.at))
+            .bind(i64::from(at_once))
+            .fetch_all(&mut *tx)
+            .await?;
+        let mut revision = Revision(0);
+        for row in &rows {
+            let key = key(row)?;
+            revision = audit::next_revision(&mut tx, act, "key", key.uid.as_str()).await?;
+            sqlx::query("DELETE FROM keys WHERE uid = ?").bind(key.uid.as_str()).execute(&mut *tx).await?;
+            audit::note(&mut tx, act, &resource(&key), Some(revision)).await?;
+        }
+        tx.commit().await?;
+        Ok(Committed { value: rows.len(), revision })
+    }
+}
+
 /// Reads a key inside a transaction that holds the write lock.
 async fn locked(
     tx: &mut Transaction<'static, Sqlite>,
@@ -227,6 +250,11 @@ async fn step(
     audit::note(&mut tx, act, &resource(&key), Some(revision)).await?;
     tx.commit().await?;
     Ok(Committed { value: key, revision })
+}
+
+/// Keys deleted at this time or before can no longer be brought back.
+fn undeletable_since(now: Timestamp) -> i64 {
+    now.micros() - i64::try_from(UNDELETE_WITHIN.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn is_purged(stage: Stage, now: Timestamp) -> bool {

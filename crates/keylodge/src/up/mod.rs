@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use keylodge_gate::{Clock, Entropy};
 use keylodge_rules::Timestamp;
 use keylodge_services::observe::Metrics;
-use keylodge_services::{Follower, Lodge, LodgeParts, first_start, router};
+use keylodge_services::{Follower, Lodge, LodgeParts, first_start, purge, router};
 use keylodge_store::{Store, Vault};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -65,8 +65,9 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     });
 
     let (stop, stopped) = watch::channel(false);
-    let following = tokio::spawn(follower.run(stopped));
+    let following = tokio::spawn(follower.run(stopped.clone()));
     let made = first_start(&lodge, &data, &entropy).await?;
+    let purging = tokio::spawn(purge::run(lodge.clone(), stopped));
     let stop_signal = StopSignal::listen()?;
     welcome::print(&lodge, &url, &data, made.as_ref()).await;
     let saying = match (say, &made) {
@@ -83,8 +84,8 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     }
     engines::shutdown(&models).await;
     stop.send_replace(true);
-    // The follower ends by itself once told; a panic in it has been logged by then.
-    let _ = following.await;
+    // Both end by themselves once told; a panic in one has been logged by then.
+    let _ = tokio::join!(following, purging);
     store.close().await;
     tracing::info!("stopped");
     Ok(())

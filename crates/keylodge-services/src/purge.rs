@@ -1,0 +1,53 @@
+//! Deleted keys are gone for good when their 30 days are over.
+
+use std::time::Duration;
+
+use keylodge_store::{Act, Committed, StoreError};
+use tokio::sync::watch;
+
+use crate::Lodge;
+use crate::follow::chain;
+
+/// How often the purge looks. A key that is due is treated as gone already; this only takes it out of the store.
+pub const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How many keys one transaction removes, so that other changes need not wait long.
+const AT_ONCE: u32 = 100;
+
+/// Purges until `stop` turns true or is dropped.
+pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
+    loop {
+        match step(&lodge).await {
+            Ok(0) => {}
+            Ok(keys) => tracing::info!(keys, "purged deleted keys whose 30 days are over"),
+            Err(error) => tracing::warn!(error = chain(&error), "cannot purge deleted keys now"),
+        }
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Purges everything that is due now. Gives how many keys that were.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn step(lodge: &Lodge) -> Result<usize, StoreError> {
+    let mut purged = 0;
+    loop {
+        let act = Act {
+            principal: "serviceAccount:keylodge".to_owned(),
+            method: "keylodge.PurgeKeys",
+            request_id: String::new(),
+            at: lodge.now(),
+        };
+        let Committed { value: keys, revision } = lodge.store.purge_keys(AT_ONCE, &act).await?;
+        if keys == 0 {
+            return Ok(purged);
+        }
+        purged += keys;
+        // A gate that is late goes on refusing the keys as deleted, which is no harm.
+        let _ = lodge.feed.caught_up_with(revision).await;
+    }
+}
