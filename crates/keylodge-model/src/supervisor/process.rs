@@ -20,7 +20,6 @@ use tokio::time::{sleep, timeout};
 use super::EmbeddedOptions;
 use super::desk::Desk;
 use super::phase::Phase;
-use super::watch::stopped;
 use super::words::LastWords;
 use crate::protocol::parent_end::FrameReader;
 use crate::protocol::{FrameError, FromWorker};
@@ -168,4 +167,10 @@ async fn kill(child: &mut Child) -> Option<ExitStatus> {
         tracing::debug!(%error, "the model's worker was gone before it was killed");
     }
     child.wait().await.ok()
+}
+
+/// Returns when the handle asks for the end, or when there is no handle any more.
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which asks for the same.
+    let _ = stop.wait_for(|stop| *stop).await;
 }

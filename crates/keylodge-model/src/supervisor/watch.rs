@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::EmbeddedOptions;
 use super::desk::Desk;
 use super::phase::Phase;
-use super::process::{self, End};
+use super::process::{self, End, stopped};
 use crate::fetch;
 
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
@@ -60,10 +60,4 @@ async fn supervise(
         }
         backoff = (backoff * 2).min(BACKOFF_MAX);
     }
-}
-
-/// Returns when the handle asks for the end, or when there is no handle any more.
-pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, which asks for the same.
-    let _ = stop.wait_for(|stop| *stop).await;
 }
