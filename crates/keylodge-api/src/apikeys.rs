@@ -47,6 +47,8 @@ pub struct NewKey {
 }
 
 impl Message for NewKey {
+    const NAME: &str = "google.api.apikeys.v2.Key";
+
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         for output_only in ["name", "keyString", "createTime", "uid", "updateTime", "deleteTime", "etag"] {
             fields.any(output_only);

@@ -40,6 +40,8 @@ pub struct NewProject {
 }
 
 impl Message for NewProject {
+    const NAME: &str = "google.cloudresourcemanager.v1.Project";
+
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         for output_only in ["projectNumber", "lifecycleState", "createTime"] {
             fields.any(output_only);

@@ -45,6 +45,8 @@ pub struct ServiceAnswer {
 pub struct SwitchService;
 
 impl Message for SwitchService {
+    const NAME: &str = "google.api.serviceusage.v1.EnableServiceRequest";
+
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         fields.boolean("disableDependentServices");
         fields.string("checkIfServiceHasUsage");

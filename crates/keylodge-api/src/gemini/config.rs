@@ -67,6 +67,8 @@ const OTHER: [(&str, &str); 9] = [
 ];
 
 impl Message for GenerationConfig {
+    const NAME: &str = "google.ai.generativelanguage.v1beta.GenerationConfig";
+
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         let schema = fields.any("responseJsonSchema").or(fields.any("_responseJsonSchema"));
         Self {
@@ -106,6 +108,8 @@ fn asks(value: &Value) -> bool {
 }
 
 impl Message for ThinkingConfig {
+    const NAME: &str = "google.ai.generativelanguage.v1beta.ThinkingConfig";
+
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
             include_thoughts: fields.boolean("includeThoughts"),

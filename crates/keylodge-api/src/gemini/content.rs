@@ -30,6 +30,8 @@ pub enum PartData {
 }
 
 impl Message for Content {
+    const NAME: &str = "google.ai.generativelanguage.v1beta.Content";
+
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self { role: fields.string("role").filter(|role| !role.is_empty()), parts: fields.messages("parts") }
     }
@@ -62,6 +64,8 @@ const MODIFIERS: [&str; 10] = [
 ];
 
 impl Message for Part {
+    const NAME: &str = "google.ai.generativelanguage.v1beta.Part";
+
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         let mut data = fields.string("text").map(PartData::Text);
         for (camel, snake) in OTHER_DATA {

@@ -29,6 +29,8 @@ pub struct GenerateContentRequest {
 }
 
 impl Message for GenerateContentRequest {
+    const NAME: &str = "google.ai.generativelanguage.v1beta.GenerateContentRequest";
+
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         // Labels are for the caller's bill, the tier and `store` for Google's own house: they change no answer.
         fields.string_map("labels");
@@ -87,6 +89,8 @@ const THRESHOLDS: &[&str] = &[
 ];
 
 impl Message for SafetySetting {
+    const NAME: &str = "google.ai.generativelanguage.v1beta.SafetySetting";
+
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         fields.string("method");
         Self {
@@ -107,6 +111,8 @@ impl Message for SafetySetting {
 /// The body of `:countTokens`: contents alone, or a whole request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CountTokensRequest {
+    /// The model once more.
+    pub model: Option<String>,
     /// The contents to count.
     pub contents: Vec<Content>,
     /// The request to count, instead of bare contents.
@@ -114,8 +120,10 @@ pub struct CountTokensRequest {
 }
 
 impl Message for CountTokensRequest {
+    const NAME: &str = "google.ai.generativelanguage.v1beta.CountTokensRequest";
+
     fn read(fields: &mut Fields<'_, '_>) -> Self {
-        fields.string("model");
+        let model = fields.string("model").filter(|model| !model.is_empty());
         let contents = fields.messages("contents");
         let generate_content_request = fields.message("generateContentRequest");
         if !contents.is_empty() && generate_content_request.is_some() {
@@ -124,6 +132,6 @@ impl Message for CountTokensRequest {
                 "* CountTokensRequest: give either contents or generate_content_request, not both",
             );
         }
-        Self { contents, generate_content_request }
+        Self { model, contents, generate_content_request }
     }
 }

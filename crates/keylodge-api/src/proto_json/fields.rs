@@ -9,6 +9,10 @@ use crate::status::FieldViolation;
 
 /// A message that can be read from its fields. It asks for every field it knows; what it did not ask for is unknown.
 pub trait Message: Sized {
+    /// Its full name, for messages about values of another type. Google's servers name the version that stores have;
+    /// for the Gemini API that is v1beta, whatever the path says.
+    const NAME: &'static str;
+
     /// Reads the message. Mistakes go to the fields' list, and the value returned then is of no use.
     fn read(fields: &mut Fields<'_, '_>) -> Self;
 }
@@ -94,7 +98,7 @@ impl<'value, 'list> Fields<'value, 'list> {
         let path = self.path_of(name);
         match value {
             Value::Object(object) => Some(Fields::read(object, path, self.mistakes)),
-            _ => self.wrong(name, "type.googleapis.com", value),
+            _ => self.wrong(name, &type_url::<T>(), value),
         }
     }
 
@@ -106,7 +110,7 @@ impl<'value, 'list> Fields<'value, 'list> {
             let path = format!("{path}[{at}]");
             match value {
                 Value::Object(object) => messages.push(Fields::read(object, path, self.mistakes)),
-                _ => self.note(&path, wrong_value(&path, "type.googleapis.com", value)),
+                _ => self.note(&path, wrong_value(&path, &type_url::<T>(), value)),
             }
         }
         messages
@@ -225,6 +229,10 @@ impl<'value, 'list> Fields<'value, 'list> {
         let snake = snake_case(name);
         if self.path.is_empty() { snake.into_owned() } else { format!("{}.{snake}", self.path) }
     }
+}
+
+fn type_url<T: Message>() -> String {
+    format!("type.googleapis.com/{}", T::NAME)
 }
 
 fn number(value: &Value) -> Option<f64> {

@@ -96,6 +96,18 @@ mod tests {
     }
 
     #[test]
+    fn a_value_in_place_of_a_message_is_told_which_message() {
+        let content = "type.googleapis.com/google.ai.generativelanguage.v1beta.Content";
+        assert_eq!(
+            mistakes(r#"{"contents": ["Hi"], "systemInstruction": 5}"#),
+            [
+                mistake("contents[0]", &format!(r#"Invalid value at 'contents[0]' ({content}), "Hi""#)),
+                mistake("system_instruction", &format!("Invalid value at 'system_instruction' ({content}), 5")),
+            ]
+        );
+    }
+
+    #[test]
     fn both_spellings_and_every_form_of_number_are_read() {
         for body in [
             r#"{"generationConfig": {"topK": 3.0, "maxOutputTokens": "64", "thinkingConfig": {"thinking_budget": 0}}}"#,

@@ -17,10 +17,14 @@ pub(super) async fn answer(lodge: &Lodge, asked: Asked<'_>, body: Body) -> Resul
     let entry = asked.entry?;
     let engine = entry.answering();
     let request = match request.generate_content_request {
-        Some(whole) => whole,
-        None => GenerateContentRequest { contents: request.contents, ..GenerateContentRequest::default() },
+        Some(whole) => GenerateContentRequest { model: whole.model.or(request.model), ..whole },
+        None => GenerateContentRequest {
+            model: request.model,
+            contents: request.contents,
+            ..GenerateContentRequest::default()
+        },
     };
-    let prompt = prompt::of_count(&request)?;
+    let prompt = prompt::of_count(&request, &entry.name)?;
     let total_tokens = in_time(asked.deadline, engine.count(&entry.name, &prompt)).await?;
     let answer = CountTokensResponse {
         total_tokens,

@@ -51,9 +51,10 @@ pub(super) fn of_generation(
 }
 
 /// The prompt whose tokens are to be counted.
-pub(super) fn of_count(request: &GenerateContentRequest) -> Result<Prompt, Status> {
+pub(super) fn of_count(request: &GenerateContentRequest, name: &str) -> Result<Prompt, Status> {
     let mut mistakes = Mistakes::default();
     let prompt = prompt(request, &mut mistakes);
+    check_model(request, name, &mut mistakes);
     refuse_what_is_not_served(request, &mut mistakes);
     mistakes.none()?;
     Ok(prompt)

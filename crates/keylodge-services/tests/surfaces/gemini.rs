@@ -138,6 +138,9 @@ async fn counting_agrees_with_the_generation_in_both_forms_of_request() {
     assert_eq!(bare["totalTokens"], used);
     assert_eq!(bare, whole);
     assert_eq!(bare["promptTokensDetails"][0]["tokenCount"], used);
+
+    let other = json!({"model": "models/gemini-2.5-pro", "contents": hi()["contents"]});
+    assert_eq!(house.gemini(&path, &other).await.error().0, 400, "a body that contradicts its path");
 }
 
 #[tokio::test]
