@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use keylodge_rules::names::is_label;
 use serde::{Deserialize, Serialize};
 
 use crate::proto_json::{Fields, Message};
@@ -63,16 +64,11 @@ impl Message for NewProject {
 /// Labels of a project (Resource Manager: at most 64, keys and values of at most 63 characters).
 fn labels(fields: &mut Fields<'_, '_>) -> BTreeMap<String, String> {
     let labels = fields.string_map("labels");
-    let is_label = |text: &str| {
-        text.len() <= 63
-            && text.starts_with(|first: char| first.is_ascii_lowercase())
-            && !text.ends_with('-')
-            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
+    let fits = |text: &str| text.len() <= 63 && is_label(text);
     if labels.len() > 64 {
         fields.refuse("labels", "A project has at most 64 labels.");
     }
-    if !labels.iter().all(|(key, value)| is_label(key) && (value.is_empty() || is_label(value))) {
+    if !labels.iter().all(|(key, value)| fits(key) && (value.is_empty() || fits(value))) {
         fields.refuse(
             "labels",
             "Keys and values of labels have at most 63 lower-case letters, digits and hyphens, start with a letter and do not end with a hyphen; values may be empty.",

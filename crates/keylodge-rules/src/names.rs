@@ -200,8 +200,10 @@ impl ServiceName {
     }
 }
 
-/// Lower-case letter first, then letters, digits and hyphens, no hyphen at the end. Length is the caller's concern.
-fn is_label(text: &str) -> bool {
+/// Whether a text is a lower-case letter, then letters, digits and hyphens, with no hyphen at the end: the form that ids
+/// and labels share. Length is the caller's concern.
+#[must_use]
+pub fn is_label(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
         && !text.ends_with('-')
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

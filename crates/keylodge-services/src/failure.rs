@@ -7,7 +7,8 @@ use keylodge_model::ModelError;
 use keylodge_rules::StageError;
 use keylodge_store::{KeyError, ProjectError, StoreError, VaultError};
 
-use crate::follow::{NotCaughtUp, chain};
+use crate::follow::NotCaughtUp;
+use crate::observe::chain;
 use crate::query::invalid;
 
 /// The store did not do its part. The cause is logged here, where the error is handled, and never sent.

@@ -3,19 +3,22 @@
 //! Each step looks whether it is done already, so a first start that was cut off anywhere is simply taken up again. The
 //! owner comes last: as long as there is none, it is still the first start.
 
+use std::collections::BTreeMap;
+
 use keylodge_api::Status;
 use keylodge_api::apikeys::NewKey;
-use keylodge_rules::{KeyId, OperatorToken, ProjectId, Revision};
-use keylodge_store::{Act, NewOperator, OperatorRecord, StoreError};
-use std::collections::BTreeMap;
+use keylodge_rules::{KeyId, KeyString, OperatorToken, ProjectId, Revision};
+use keylodge_store::{NewOperator, OperatorRecord, ProjectRecord, StoreError};
 
 use crate::{Lodge, failure, keys, projects};
 
 /// What a first start made.
 #[derive(Debug)]
 pub struct Made {
+    /// The default project.
+    pub project: ProjectRecord,
     /// The string of the default key. Print it once; it must go nowhere else.
-    pub key: keylodge_rules::KeyString,
+    pub key: KeyString,
 }
 
 /// Whether this is a first start.
@@ -31,12 +34,7 @@ pub async fn is_due(lodge: &Lodge) -> Result<bool, StoreError> {
 /// # Errors
 /// When the database does not do its part.
 pub async fn make(lodge: &Lodge, owner: &OperatorToken) -> Result<Made, Status> {
-    let act = Act {
-        principal: "serviceAccount:keylodge".to_owned(),
-        method: "keylodge.FirstStart",
-        request_id: String::new(),
-        at: lodge.now(),
-    };
+    let act = lodge.own_act("keylodge.FirstStart");
     let id = ProjectId::parse("default-project").map_err(|_| Status::internal())?;
     let project = match lodge.store.project_by_id(&id).await.map_err(|error| failure::store(&error))? {
         Some(project) => project,
@@ -56,5 +54,6 @@ pub async fn make(lodge: &Lodge, owner: &OperatorToken) -> Result<Made, Status> 
     let new = NewOperator { operator, token_hash };
     lodge.store.create_operator(&new, &act).await.map_err(|error| failure::store(&error))?;
     let string = key.key_string.unwrap_or_default();
-    Ok(Made { key: keylodge_rules::KeyString::parse(&string).map_err(|_| Status::internal())? })
+    let key = KeyString::parse(&string).map_err(|_| Status::internal())?;
+    Ok(Made { project, key })
 }

@@ -12,6 +12,8 @@ use keylodge_rules::Revision;
 use keylodge_store::{Store, StoreError};
 use tokio::sync::{Notify, watch};
 
+use crate::observe::chain;
+
 /// How often the follower looks without being nudged.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -103,16 +105,4 @@ impl Follower {
         }
         Ok(())
     }
-}
-
-/// An error and its causes, for a log line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keylodge_gate::{Clock, Entropy, IndexReader};
 use keylodge_rules::Timestamp;
-use keylodge_store::{MasterKey, Store, Vault};
+use keylodge_store::{Act, MasterKey, Store, Vault};
 
 use crate::observe::Metrics;
 use crate::{Feed, Models};
@@ -63,6 +63,12 @@ impl Lodge {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// The act of something that Keylodge does by itself, for its audit line.
+    pub(crate) fn own_act(&self, method: &'static str) -> Act {
+        let principal = "serviceAccount:keylodge".to_owned();
+        Act { principal, method, request_id: String::new(), at: self.now() }
     }
 
     /// So many random bytes.

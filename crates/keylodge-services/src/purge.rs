@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use keylodge_store::{Act, Committed, StoreError};
+use keylodge_store::{Committed, StoreError};
 use tokio::sync::watch;
 
 use crate::Lodge;
-use crate::follow::chain;
+use crate::observe::chain;
 
 /// How often the purge looks. A key that is due is treated as gone already; this only takes it out of the store.
 pub const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -36,12 +36,7 @@ pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
 pub async fn step(lodge: &Lodge) -> Result<usize, StoreError> {
     let mut purged = 0;
     loop {
-        let act = Act {
-            principal: "serviceAccount:keylodge".to_owned(),
-            method: "keylodge.PurgeKeys",
-            request_id: String::new(),
-            at: lodge.now(),
-        };
+        let act = lodge.own_act("keylodge.PurgeKeys");
         let Committed { value: keys, revision } = lodge.store.purge_keys(AT_ONCE, &act).await?;
         if keys == 0 {
             return Ok(purged);

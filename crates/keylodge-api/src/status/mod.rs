@@ -69,7 +69,7 @@ impl Status {
 }
 
 macro_rules! codes {
-    ($($code:ident = $number:literal, $name:literal, $http:literal;)+) => {
+    ($($code:ident = $name:literal, $http:literal;)+) => {
         /// The canonical error codes (google.rpc.Code), without OK: a Status is never a success.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[expect(missing_docs, reason = "the names are google.rpc.Code's own")]
@@ -78,12 +78,6 @@ macro_rules! codes {
         impl Code {
             /// Every code.
             pub const ALL: &[Self] = &[$(Self::$code),+];
-
-            /// The canonical number, as operations carry it.
-            #[must_use]
-            pub const fn number(self) -> u16 {
-                match self { $(Self::$code => $number),+ }
-            }
 
             /// The name on the wire.
             #[must_use]
@@ -101,22 +95,22 @@ macro_rules! codes {
 }
 
 codes! {
-    Cancelled = 1, "CANCELLED", 499;
-    Unknown = 2, "UNKNOWN", 500;
-    InvalidArgument = 3, "INVALID_ARGUMENT", 400;
-    DeadlineExceeded = 4, "DEADLINE_EXCEEDED", 504;
-    NotFound = 5, "NOT_FOUND", 404;
-    AlreadyExists = 6, "ALREADY_EXISTS", 409;
-    PermissionDenied = 7, "PERMISSION_DENIED", 403;
-    ResourceExhausted = 8, "RESOURCE_EXHAUSTED", 429;
-    FailedPrecondition = 9, "FAILED_PRECONDITION", 400;
-    Aborted = 10, "ABORTED", 409;
-    OutOfRange = 11, "OUT_OF_RANGE", 400;
-    Unimplemented = 12, "UNIMPLEMENTED", 501;
-    Internal = 13, "INTERNAL", 500;
-    Unavailable = 14, "UNAVAILABLE", 503;
-    DataLoss = 15, "DATA_LOSS", 500;
-    Unauthenticated = 16, "UNAUTHENTICATED", 401;
+    Cancelled = "CANCELLED", 499;
+    Unknown = "UNKNOWN", 500;
+    InvalidArgument = "INVALID_ARGUMENT", 400;
+    DeadlineExceeded = "DEADLINE_EXCEEDED", 504;
+    NotFound = "NOT_FOUND", 404;
+    AlreadyExists = "ALREADY_EXISTS", 409;
+    PermissionDenied = "PERMISSION_DENIED", 403;
+    ResourceExhausted = "RESOURCE_EXHAUSTED", 429;
+    FailedPrecondition = "FAILED_PRECONDITION", 400;
+    Aborted = "ABORTED", 409;
+    OutOfRange = "OUT_OF_RANGE", 400;
+    Unimplemented = "UNIMPLEMENTED", 501;
+    Internal = "INTERNAL", 500;
+    Unavailable = "UNAVAILABLE", 503;
+    DataLoss = "DATA_LOSS", 500;
+    Unauthenticated = "UNAUTHENTICATED", 401;
 }
 
 impl Code {

@@ -11,8 +11,7 @@ use crate::{Lodge, failure, paging, wire};
 
 const PAGE_MAX: u32 = 500;
 
-/// Lists the projects that match the filter, all of them without one. Answers are made of whole pages of the store, so a
-/// filter that few projects match reads them all.
+/// Lists the projects that match the filter, all of them without one. A filter that few match reads them all.
 pub(crate) async fn list(lodge: &Lodge, query: &Query) -> Result<Response, Status> {
     let size = query.page_size(PAGE_MAX, PAGE_MAX)?;
     let filter = query.get("filter").map(Filter::parse).transpose().map_err(|_| {
@@ -24,14 +23,21 @@ pub(crate) async fn list(lodge: &Lodge, query: &Query) -> Result<Response, Statu
     let wanted = usize::try_from(size).unwrap_or(usize::MAX);
     let mut after = paging::begin(query)?;
     let mut projects = Vec::new();
-    let next = loop {
-        let left = u32::try_from(wanted - projects.len()).unwrap_or(size);
-        let page = lodge.store.projects(after, left).await.map_err(|error| failure::store(&error))?;
-        let all = page.items.iter().map(to_wire);
-        projects.extend(all.filter(|project| filter.as_ref().is_none_or(|filter| filter.matches(project))));
-        match page.next {
-            Some(next) if projects.len() < wanted => after = next,
-            next => break next,
+    // Ends when one more is found than fits on the page, or nothing more is there.
+    let next = 'pages: loop {
+        let page = lodge.store.projects(after, PAGE_MAX).await.map_err(|error| failure::store(&error))?;
+        for record in &page.items {
+            let project = to_wire(record);
+            if filter.as_ref().is_none_or(|filter| filter.matches(&project)) {
+                if projects.len() == wanted {
+                    break 'pages Some(after);
+                }
+                projects.push(project);
+            }
+            after = record.created_at;
+        }
+        if page.next.is_none() {
+            break None;
         }
     };
     let answer = ListProjectsResponse { projects, next_page_token: next.map(paging::token) };

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use keylodge_gate::{Clock, Entropy};
 use keylodge_rules::Timestamp;
-use keylodge_services::observe::Metrics;
+use keylodge_services::observe::{Metrics, chain};
 use keylodge_services::{Follower, Lodge, LodgeParts, first_start, purge, router};
 use keylodge_store::{Store, Vault};
 use tokio::net::TcpListener;
@@ -69,7 +69,7 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     let made = first_start(&lodge, &data, &entropy).await?;
     let purging = tokio::spawn(purge::run(lodge.clone(), stopped));
     let stop_signal = StopSignal::listen()?;
-    welcome::print(&lodge, &url, &data, made.as_ref()).await;
+    welcome::print(&url, &data, made.as_ref());
     let saying = match (say, &made) {
         (Some(text), Some(made)) => {
             Some(tokio::spawn(welcome::say(url, made.key.clone(), lodge.clone(), text.to_owned())))
@@ -117,11 +117,5 @@ fn system_random(bytes: &mut [u8]) {
 }
 
 fn words(what: &str, error: &dyn std::error::Error) -> String {
-    let mut text = format!("{what}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
+    format!("{what}: {}", chain(error))
 }

@@ -16,17 +16,15 @@ const MODEL: &str = "gemini-2.0-flash";
 const SAY_TOKENS_MAX: u32 = 250;
 
 /// Prints the address and, after a first start, the key and lines to paste.
-pub(crate) async fn print(lodge: &Lodge, url: &str, data: &DataDir, made: Option<&Made>) {
+pub(crate) fn print(url: &str, data: &DataDir, made: Option<&Made>) {
     output::say(&format!("Keylodge listens on {url}"));
     let Some(made) = made else { return };
-    let projects = lodge.store.projects(keylodge_rules::Revision(0), 1).await.ok();
-    let project = projects.and_then(|page| page.items.into_iter().next());
-    let project = project.map_or_else(String::new, |project| format!("{} ({})", project.id, project.number));
+    let Made { project, .. } = made;
     let key = made.key.reveal();
     let token = data.owner_token_file();
     output::say(&format!(
         r#"
-  project      {project}
+  project      {id} ({number})
   API key      {key}
                shown this once; later: keylodge keys show default-key --key-string
   owner token  in {token}
@@ -46,6 +44,8 @@ Python (pip install google-genai, with the variables above)
 curl
   curl "{url}/v1beta/models/{MODEL}:generateContent?key={key}" -H 'Content-Type: application/json' -X POST -d '{{"contents":[{{"parts":[{{"text":"Write a story about a magic backpack."}}]}}]}}'
 "#,
+        id = project.id,
+        number = project.number,
         token = token.display(),
     ));
 }
