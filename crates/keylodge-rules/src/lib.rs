@@ -20,12 +20,14 @@
 //! |---|---|
 //! | [`mod@admit`] | may this key make this call? |
 //! | [`refusal`] | every reason for no |
+//! | [`audit`] | the audit log's hash chain, and what a node signs |
 //! | [`index`] | the keys a gate knows, and what a change does to them |
 //! | [`key`] | a key, its life stages and the steps between them |
 //! | [`secret`] | key strings and operator tokens: issuing, checking, hashing |
 //! | [`names`] | ids and numbers, parsed once at the border |
 
 pub mod admit;
+pub mod audit;
 pub mod index;
 pub mod key;
 pub mod names;
