@@ -21,12 +21,14 @@
 //! | [`apikeys`] | API Keys v2 |
 //! | [`resource_manager`] | Resource Manager v1 |
 //! | [`service_usage`] | Service Usage v1 |
+//! | [`audit_log`] | the exported audit log, as Cloud Logging has it |
 //! | [`operation`] | long-running operations, shared by the three above |
 //! | [`status`] | `google.rpc.Status`, the one form of every error |
 //! | [`proto_json`] | reading proto3 JSON |
 //! | [`timestamp`] | RFC 3339 |
 
 pub mod apikeys;
+pub mod audit_log;
 pub mod gemini;
 pub mod operation;
 pub mod proto_json;

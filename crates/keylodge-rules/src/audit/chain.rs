@@ -166,6 +166,8 @@ mod tests {
         }
     }
 
+    type Alter = fn(&mut Entry, String);
+
     fn hash(entry: &Entry) -> ChainHash {
         Chain::start().extend(entry).hash
     }
@@ -187,7 +189,7 @@ mod tests {
     fn every_field_is_in_the_hash() {
         let text = || "x".to_owned();
         let number = ProjectNumber::parse("9").unwrap();
-        let altered: Vec<(&str, fn(&mut Entry, String))> = vec![
+        let altered: Vec<(&str, Alter)> = vec![
             ("time", |entry, _| entry.time = Timestamp::from_micros(0)),
             ("principal", |entry, text| entry.principal = text),
             ("service", |entry, text| entry.service = text),

@@ -177,7 +177,7 @@ mod tests {
             Checkpoint { sequence: 1, ..checkpoint.clone() },
             Checkpoint { hash: ChainHash::from_bytes([1; 32]), ..checkpoint.clone() },
             Checkpoint { time: Timestamp::from_micros(0), ..checkpoint.clone() },
-            Checkpoint { node: String::new(), ..checkpoint.clone() },
+            Checkpoint { node: String::new(), ..checkpoint },
         ] {
             assert_eq!(check(altered.clone()), Err(BadSignature), "{altered:?}");
         }
