@@ -24,7 +24,7 @@ pub fn print(end: &Signed<Checkpoint>) -> String {
 /// Reads a checkpoint line. The signature is read, not checked: [`Signed::verify`] does that.
 ///
 /// # Errors
-/// When the line is not exactly what [`print`] gives for the values in it.
+/// When the line is not exactly what [`print()`] gives for the values in it.
 pub fn parse(line: &str) -> Result<Signed<Checkpoint>, NotAnEntry> {
     let End { checkpoint: read } = serde_json::from_str(line).map_err(|_| NotAnEntry::NotJson)?;
     let checkpoint = Checkpoint {

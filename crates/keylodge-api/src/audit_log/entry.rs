@@ -60,7 +60,7 @@ pub fn print(sequence: u64, entry: &Entry, hash: &ChainHash) -> String {
 /// Reads a line.
 ///
 /// # Errors
-/// When the line is not exactly what [`print`] gives for the values in it. Whether these are the values that were once
+/// When the line is not exactly what [`print()`] gives for the values in it. Whether these are the values that were once
 /// written, only the hash chain can tell.
 pub fn parse(line: &str) -> Result<(u64, Entry, ChainHash), NotAnEntry> {
     let read: LogEntry = serde_json::from_str(line).map_err(|_| NotAnEntry::NotJson)?;

@@ -17,7 +17,8 @@ pub(crate) fn other_key() -> AuditKey {
 /// An entry as the server would write it; every seventh was refused, every fifth has no project.
 pub(crate) fn entry(number: u64) -> Entry {
     let text = |text: &str| text.to_owned();
-    let project = (number % 5 != 0).then(|| (ProjectNumber::parse("123456789012").unwrap(), text("default-project")));
+    let project =
+        (!number.is_multiple_of(5)).then(|| (ProjectNumber::parse("123456789012").unwrap(), text("default-project")));
     Entry {
         principal: text("user:ana@example.com"),
         service: text("apikeys.googleapis.com"),

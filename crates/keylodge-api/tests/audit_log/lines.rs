@@ -132,7 +132,7 @@ fn a_broken_export_says_where_and_what() {
         &[&whole[..], &whole[20..]].concat(),
         "the log goes on with entry 21, but its checkpoint ends it at entry 20",
     );
-    let mut spaced = whole.clone();
+    let mut spaced = whole;
     spaced[4].push(' ');
     check(&spaced, "the line of entry 5 is not as it was written: some of its bytes are not those that were written");
     let (mut lines, chain) = lines(20);
