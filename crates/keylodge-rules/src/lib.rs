@@ -24,10 +24,12 @@
 //! | [`index`] | the keys a gate knows, and what a change does to them |
 //! | [`key`] | a key, its life stages and the steps between them |
 //! | [`secret`] | key strings and operator tokens: issuing, checking, hashing |
+//! | [`iam`] | members, roles, permissions and policies: who may manage what |
 //! | [`names`] | ids and numbers, parsed once at the border |
 
 pub mod admit;
 pub mod audit;
+pub mod iam;
 pub mod index;
 pub mod key;
 pub mod names;
