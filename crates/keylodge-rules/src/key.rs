@@ -1,9 +1,9 @@
-//! A key and its life: live, deleted for up to 30 days, then purged for ever.
+//! A key, the strings that stand for it, and its life: live, deleted for up to 30 days, then purged for ever.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::{KeyHash, KeyId, KeyUid, ProjectNumber, Timestamp};
+use crate::{KeyHash, KeyId, KeyUid, ProjectNumber, Restrictions, Timestamp};
 
 /// How long a deleted key can be brought back (API Keys v2: 30 days).
 pub const UNDELETE_WITHIN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -17,10 +17,45 @@ pub struct Key {
     pub id: KeyId,
     /// The project it belongs to, which is the consumer of its calls.
     pub project: ProjectNumber,
-    /// What a presented string is compared with.
-    pub hash: KeyHash,
+    /// What presented strings are compared with: the newest, and those it took the place of while they are still good.
+    pub strings: Vec<Credential>,
     /// Where in its life it is.
     pub stage: Stage,
+    /// Whether its owner lets it be used at all.
+    pub enabled: bool,
+    /// The moment from which it is refused, if it has one.
+    pub expires: Option<Timestamp>,
+    /// What it may be used for, and by whom.
+    pub restrictions: Restrictions,
+    /// The service account it acts as, which makes it an authorization key and no standard key.
+    pub service_account: Option<String>,
+}
+
+/// One string that stands for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// How it is found.
+    pub lookup: Lookup,
+    /// Which string of the key it is; each rotation makes the next.
+    pub generation: u32,
+    /// The moment from which it is refused, if it was rotated out.
+    pub until: Option<Timestamp>,
+}
+
+/// What a presented string is compared with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lookup {
+    /// Its hash under our pepper.
+    Hash(KeyHash),
+    /// Its plain SHA-256. The key came from another gateway, and the string has never been seen here: once it is, it can
+    /// be hashed anew.
+    Sha256([u8; 32]),
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lookup(hidden)")
+    }
 }
 
 /// The life stages of a key. A purged key has no record and so no stage.

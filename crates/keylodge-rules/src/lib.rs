@@ -5,44 +5,53 @@
 //! test in the program crate holds its dependencies to that.
 //!
 //! ```
+//! use keylodge_rules::secret::sha256;
 //! use keylodge_rules::{Call, KeyIndex, KeyString, Pepper, Refusal, ServiceName, Timestamp, admit};
 //!
 //! let pepper = Pepper::new([7; 32]);
 //! let key = KeyString::issue(&[1; 32]);
 //! let index = KeyIndex::default();
-//! let call = Call { service: ServiceName::parse("generativelanguage.googleapis.com").unwrap() };
+//! let service = ServiceName::parse("generativelanguage.googleapis.com").unwrap();
+//! let call = Call::new(&service, "google.ai.generativelanguage.v1beta.ModelService.ListModels");
 //!
-//! let answer = admit(index.find(&pepper.hash(&key)), &call, Timestamp::from_micros(0));
+//! let known = index.find(&pepper.hash(&key), || sha256(&key));
+//! let answer = admit(known, &call, Timestamp::from_micros(0));
 //! assert_eq!(answer.unwrap_err(), Refusal::UnknownKey);
 //! ```
 //!
 //! | module | what is decided there |
 //! |---|---|
 //! | [`mod@admit`] | may this key make this call? |
+//! | [`call`] | a request as the rules see it |
 //! | [`refusal`] | every reason for no |
 //! | [`audit`] | the audit log's hash chain, and what a node signs |
 //! | [`index`] | the keys a gate knows, and what a change does to them |
-//! | [`key`] | a key, its life stages and the steps between them |
+//! | [`key`] | a key, its strings, its life stages and the steps between them |
+//! | [`restrictions`] | what a key may be used for, and by whom |
 //! | [`secret`] | key strings and operator tokens: issuing, checking, hashing |
 //! | [`iam`] | members, roles, permissions and policies: who may manage what |
 //! | [`names`] | ids and numbers, parsed once at the border |
 
 pub mod admit;
 pub mod audit;
+pub mod call;
 pub mod iam;
 pub mod index;
 pub mod key;
 pub mod names;
 pub mod project;
 pub mod refusal;
+pub mod restrictions;
 pub mod secret;
 pub mod time;
 
-pub use admit::{Admitted, Call, admit};
+pub use admit::{Admitted, admit};
+pub use call::{AndroidCaller, Call};
 pub use index::{Change, KeyIndex, Known, Revision, Subject};
-pub use key::{Key, Stage, StageError};
+pub use key::{Credential, Key, Lookup, Stage, StageError};
 pub use names::{KeyId, KeyUid, NameError, ProjectId, ProjectNumber, ServiceName};
 pub use project::{Project, ProjectState};
-pub use refusal::Refusal;
+pub use refusal::{Presented, Refusal};
+pub use restrictions::{AllowedIp, AndroidApp, ApiTarget, BundleId, ClientRestriction, Referrer, Restrictions};
 pub use secret::{KeyHash, KeyString, Malformed, OperatorToken, Pepper};
 pub use time::Timestamp;

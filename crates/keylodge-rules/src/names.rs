@@ -4,6 +4,7 @@
 //! project number, never an id, because an id begins with a letter.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Text was not the kind of name it should be. The message says what such a name looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +82,10 @@ impl ProjectNumber {
     }
 }
 
-/// A key's id within its project: chosen by the caller, or the key's [`KeyUid`] when none was chosen.
+/// A key's id within its project: chosen by the caller, or the key's [`KeyUid`] when none was chosen. Clones share
+/// their text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyId(String);
+pub struct KeyId(Arc<str>);
 
 impl KeyId {
     /// Reads an id that a caller chose for a new key (API Keys v2, `keyId`).
@@ -96,7 +98,7 @@ impl KeyId {
             return Err(NameError { rule: "a key id must not look like a UUID; leave it out to get one" });
         }
         if (1..=63).contains(&text.len()) && is_label(text) {
-            return Ok(Self(text.to_owned()));
+            return Ok(Self(text.into()));
         }
         Err(NameError {
             rule: "a key id has 1 to 63 lower-case letters, digits and hyphens, starts with a letter and does not end with a hyphen",
@@ -124,9 +126,9 @@ impl From<KeyUid> for KeyId {
     }
 }
 
-/// A key's identity for ever: a lower-case UUID, never reused. Safe to log.
+/// A key's identity for ever: a lower-case UUID, never reused. Safe to log. Clones share their text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KeyUid(String);
+pub struct KeyUid(Arc<str>);
 
 impl KeyUid {
     /// The version 4 UUID that 16 random bytes stand for (RFC 9562, 5.4).
@@ -142,7 +144,7 @@ impl KeyUid {
             text.push(char::from(HEX[usize::from(byte >> 4)]));
             text.push(char::from(HEX[usize::from(byte & 0x0f)]));
         }
-        Self(text)
+        Self(text.into())
     }
 
     /// Reads a UUID in lower-case hexadecimal with hyphens.
@@ -155,11 +157,7 @@ impl KeyUid {
                 8 | 13 | 18 | 23 => byte == b'-',
                 _ => HEX.contains(&byte),
             });
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(NameError { rule: "a uid is a lower-case UUID with hyphens" })
-        }
+        if fits { Ok(Self(text.into())) } else { Err(NameError { rule: "a uid is a lower-case UUID with hyphens" }) }
     }
 
     /// The UUID as text.

@@ -15,6 +15,8 @@ pub struct Project {
     pub state: ProjectState,
     /// The services switched on for it.
     pub services: BTreeSet<ServiceName>,
+    /// Whether its keys must have a restriction or a service account. The Gemini API asks this of every project.
+    pub standard_keys_must_be_restricted: bool,
 }
 
 /// Resource Manager's life stages of a project.

@@ -1,8 +1,12 @@
 //! Every reason for which the gate says no.
 
+use std::net::IpAddr;
+
 use crate::{KeyUid, Malformed, ProjectNumber, ServiceName};
 
 /// Why a call was refused. What the caller sees of it is decided in one place, the gate's `status` module.
+///
+/// Text that the caller claimed is cut, and what looks like a key in it is masked: it is repeated to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// No credential came with the call.
@@ -15,25 +19,64 @@ pub enum Refusal {
     Malformed(Malformed),
     /// Nobody was ever issued this string, or its key is purged.
     UnknownKey,
+    /// The string was rotated out, and the time in which it was still good is over.
+    StringRotatedOut(Presented),
     /// The key was deleted.
-    KeyDeleted {
-        /// The key.
-        key: KeyUid,
-        /// Its project.
-        project: ProjectNumber,
-    },
+    KeyDeleted(Presented),
+    /// The key was switched off by its owner.
+    KeyDisabled(Presented),
+    /// The key's time is over.
+    KeyExpired(Presented),
     /// The key's project is deleted.
-    ProjectDeleted {
-        /// The project.
-        project: ProjectNumber,
+    ProjectDeleted(Presented),
+    /// The key has neither a restriction nor a service account, and its project asks for one of them.
+    MustBeRestricted(Presented),
+    /// The key is for other services, or for other methods of this one.
+    ServiceBlocked(Presented),
+    /// The key is for pages, and not for the one that this call comes from.
+    ReferrerBlocked {
+        /// The key and its project.
+        presented: Presented,
+        /// The page, if one was named.
+        referrer: Option<String>,
+    },
+    /// The key is for machines, and not for the one that this call comes from.
+    AddressBlocked {
+        /// The key and its project.
+        presented: Presented,
+        /// The address, if it is known.
+        address: Option<IpAddr>,
+    },
+    /// The key is for Android apps, and not for the one that makes this call.
+    AndroidAppBlocked {
+        /// The key and its project.
+        presented: Presented,
+        /// The app's package name, if one was named.
+        package_name: Option<String>,
+    },
+    /// The key is for iOS apps, and not for the one that makes this call.
+    IosAppBlocked {
+        /// The key and its project.
+        presented: Presented,
+        /// The app's bundle id, if one was named.
+        bundle: Option<String>,
     },
     /// The key's project has not switched the service on.
     ServiceDisabled {
-        /// The project.
-        project: ProjectNumber,
+        /// The key and its project.
+        presented: Presented,
         /// The service.
         service: ServiceName,
     },
+}
+
+/// The key that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// The key.
+    pub key: KeyUid,
+    /// Its project.
+    pub project: ProjectNumber,
 }
 
 impl Refusal {
@@ -46,8 +89,17 @@ impl Refusal {
             Self::NotAnApiKey => "not_an_api_key",
             Self::Malformed(_) => "malformed_key",
             Self::UnknownKey => "unknown_key",
-            Self::KeyDeleted { .. } => "key_deleted",
-            Self::ProjectDeleted { .. } => "project_deleted",
+            Self::StringRotatedOut(_) => "string_rotated_out",
+            Self::KeyDeleted(_) => "key_deleted",
+            Self::KeyDisabled(_) => "key_disabled",
+            Self::KeyExpired(_) => "key_expired",
+            Self::ProjectDeleted(_) => "project_deleted",
+            Self::MustBeRestricted(_) => "must_be_restricted",
+            Self::ServiceBlocked(_) => "service_blocked",
+            Self::ReferrerBlocked { .. } => "referrer_blocked",
+            Self::AddressBlocked { .. } => "address_blocked",
+            Self::AndroidAppBlocked { .. } => "android_app_blocked",
+            Self::IosAppBlocked { .. } => "ios_app_blocked",
             Self::ServiceDisabled { .. } => "service_disabled",
         }
     }
@@ -55,20 +107,38 @@ impl Refusal {
     /// The key that was refused, where one was recognised.
     #[must_use]
     pub const fn key(&self) -> Option<&KeyUid> {
-        match self {
-            Self::KeyDeleted { key, .. } => Some(key),
-            _ => None,
+        match self.presented() {
+            Some(presented) => Some(&presented.key),
+            None => None,
         }
     }
 
     /// The project that the refused key belongs to, where one was recognised.
     #[must_use]
     pub const fn project(&self) -> Option<ProjectNumber> {
+        match self.presented() {
+            Some(presented) => Some(presented.project),
+            None => None,
+        }
+    }
+
+    const fn presented(&self) -> Option<&Presented> {
         match self {
-            Self::KeyDeleted { project, .. }
-            | Self::ProjectDeleted { project }
-            | Self::ServiceDisabled { project, .. } => Some(*project),
-            _ => None,
+            Self::NoCredential | Self::TwoCredentials | Self::NotAnApiKey | Self::Malformed(_) | Self::UnknownKey => {
+                None
+            }
+            Self::StringRotatedOut(presented)
+            | Self::KeyDeleted(presented)
+            | Self::KeyDisabled(presented)
+            | Self::KeyExpired(presented)
+            | Self::ProjectDeleted(presented)
+            | Self::MustBeRestricted(presented)
+            | Self::ServiceBlocked(presented)
+            | Self::ReferrerBlocked { presented, .. }
+            | Self::AddressBlocked { presented, .. }
+            | Self::AndroidAppBlocked { presented, .. }
+            | Self::IosAppBlocked { presented, .. }
+            | Self::ServiceDisabled { presented, .. } => Some(presented),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{KeyString, OperatorToken};
@@ -38,6 +38,13 @@ impl Pepper {
         mac.update(text.as_bytes());
         KeyHash(mac.finalize().into_bytes().into())
     }
+}
+
+/// The plain SHA-256 of a key string, under which other gateways keep theirs: only to find keys that were imported from
+/// one, never to keep a key of our own.
+#[must_use]
+pub fn sha256(key: &KeyString) -> [u8; 32] {
+    Sha256::digest(key.reveal()).into()
 }
 
 impl fmt::Debug for Pepper {
@@ -76,6 +83,13 @@ impl fmt::Debug for KeyHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sha256_is_that_of_the_text_alone() {
+        let digest = sha256(&KeyString::parse("abc").unwrap());
+
+        assert_eq!(digest[..4], [0xba, 0x78, 0x16, 0xbf]);
+    }
 
     #[test]
     fn a_hash_depends_on_pepper_kind_and_text() {
