@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{HeaderValue, Request, Response};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Response};
 use keylodge_api::DECISION_HEADER;
-use keylodge_rules::{Call, Pepper, Refusal, admit};
+use keylodge_rules::secret::sha256;
+use keylodge_rules::{Lookup, Pepper, Refusal, admit};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use crate::caller::call;
 use crate::source::random_name;
 use crate::status::status;
 use crate::{Clock, Credentials, Entropy, IndexReader, Pass, Refused, Surface, Target};
@@ -85,7 +87,7 @@ where
                 return Answer::Ready { response: Some(status.response(keylodge_api::Envelope::Object)) };
             }
         };
-        match self.shared.judge(request.extensions(), &target) {
+        match self.shared.judge(request.headers(), request.extensions(), &target) {
             Ok(pass) => {
                 request.extensions_mut().insert(target);
                 request.extensions_mut().insert(pass.clone());
@@ -97,14 +99,19 @@ where
 }
 
 impl Shared {
-    fn judge(&self, extensions: &http::Extensions, target: &Target) -> Result<Pass, Refusal> {
+    fn judge(&self, headers: &HeaderMap, extensions: &Extensions, target: &Target) -> Result<Pass, Refusal> {
         let credentials = Credentials::of(extensions).ok_or(Refusal::NoCredential)?;
-        let hash = self.pepper.hash(credentials.key().map_err(Clone::clone)?);
-        let call = Call { service: self.surface.service.clone() };
+        let key = credentials.key().map_err(Clone::clone)?;
+        let hash = self.pepper.hash(key);
+        let call = call(&self.surface.service, &target.method, headers, extensions);
         let now = (self.clock)();
         self.index.read(|index| {
-            let admitted = admit(index.find(&hash), &call, now)?;
-            Ok(Pass::new(admitted, call.service.clone(), target.method.clone(), index.revision()))
+            let admitted = admit(index.find(&hash, || sha256(key)), &call, now)?;
+            let foreign = match admitted.credential.lookup {
+                Lookup::Hash(_) => None,
+                Lookup::Sha256(_) => Some(hash),
+            };
+            Ok(Pass::new(admitted, &call, foreign, index.revision()))
         })
     }
 

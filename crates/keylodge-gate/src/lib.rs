@@ -5,7 +5,8 @@
 //! and either answers with Google's own error or calls on with a [`Pass`]. Only this crate can make a `Pass`, so a
 //! handler that takes one cannot be reached without it.
 //!
-//! An admitted call costs one HMAC, two hash-map look-ups and no I/O.
+//! An admitted call costs one HMAC, two hash-map look-ups and no I/O. Keys that are restricted to addresses need to know
+//! where a call comes from: whoever accepts connections puts a [`Peer`] into each request.
 //!
 //! ```
 //! use std::{convert::Infallible, sync::Arc};
@@ -47,12 +48,14 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`credential`] | finding the credential and taking it out of the request |
+//! | [`caller`] | what a request says of its caller |
 //! | [`layer`] | identify, admit, pass on |
 //! | [`pass`] | proof of a yes, and the record of a no |
 //! | [`status`] | what a caller sees of each refusal |
 //! | [`index`] | the gate's keys: one writer, many readers |
 //! | [`source`] | where time and chance come from |
 
+pub mod caller;
 pub mod credential;
 pub mod index;
 pub mod layer;
@@ -61,6 +64,7 @@ pub mod source;
 pub mod status;
 pub mod surface;
 
+pub use caller::Peer;
 pub use credential::{CredentialLayer, Credentials};
 pub use index::{IndexReader, IndexWriter};
 pub use layer::{Gate, GateLayer};

@@ -1,12 +1,16 @@
 //! Proof of a yes, and the record of a no.
 
-use keylodge_rules::{Admitted, KeyId, KeyUid, ProjectId, ProjectNumber, Refusal, Revision, ServiceName};
+use keylodge_rules::{
+    Admitted, Call, KeyHash, KeyId, KeyUid, ProjectId, ProjectNumber, Refusal, Revision, ServiceName,
+};
 
 /// Proof that the gate let a call through, and for whom. Nothing outside this crate can make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pass {
     key: KeyUid,
     key_id: KeyId,
+    generation: u32,
+    foreign: Option<KeyHash>,
     project: ProjectNumber,
     project_id: ProjectId,
     service: ServiceName,
@@ -15,14 +19,16 @@ pub struct Pass {
 }
 
 impl Pass {
-    pub(crate) fn new(admitted: Admitted<'_>, service: ServiceName, method: String, revision: Revision) -> Self {
+    pub(crate) fn new(admitted: Admitted<'_>, call: &Call<'_>, foreign: Option<KeyHash>, revision: Revision) -> Self {
         Self {
             key: admitted.key.uid.clone(),
             key_id: admitted.key.id.clone(),
+            generation: admitted.credential.generation,
+            foreign,
             project: admitted.project.number,
             project_id: admitted.project.id.clone(),
-            service,
-            method,
+            service: call.service.clone(),
+            method: call.method.to_owned(),
             revision,
         }
     }
@@ -43,6 +49,19 @@ impl Pass {
     #[must_use]
     pub fn key_id(&self) -> &KeyId {
         &self.key_id
+    }
+
+    /// Which of the key's strings was presented.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// The hash of the presented string under our pepper, where the key came from another gateway and was found by plain
+    /// SHA-256: with it the string can be kept as our own are.
+    #[must_use]
+    pub fn foreign(&self) -> Option<KeyHash> {
+        self.foreign
     }
 
     /// The project that the call is made for.

@@ -5,7 +5,7 @@
 
 use keylodge_api::status::Link;
 use keylodge_api::{Code, Detail, Status};
-use keylodge_rules::Refusal;
+use keylodge_rules::{Presented, ProjectNumber, Refusal};
 
 use crate::{Surface, Target};
 
@@ -18,7 +18,7 @@ pub fn status(refusal: &Refusal, surface: &Surface, target: &Target) -> Status {
             Code::PermissionDenied,
             "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or other form of API consumer identity to call this API.",
         ),
-        Refusal::NotAnApiKey => Status::new(
+        Refusal::NotAnApiKey | Refusal::MustBeRestricted(_) => Status::new(
             Code::Unauthenticated,
             "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
         )
@@ -26,14 +26,43 @@ pub fn status(refusal: &Refusal, surface: &Surface, target: &Target) -> Status {
         Refusal::TwoCredentials | Refusal::Malformed(_) | Refusal::UnknownKey => {
             invalid_key("API key not valid. Please pass a valid API key.", service)
         }
-        Refusal::KeyDeleted { .. } => invalid_key("API key expired. Please renew the API key.", service),
-        Refusal::ProjectDeleted { project } => {
-            Status::new(Code::PermissionDenied, format!("Permission denied on resource project {project}."))
-                .with(Detail::info("CONSUMER_INVALID", vec![service, ("consumer", format!("projects/{project}"))]))
-                .localized()
+        Refusal::StringRotatedOut(_) | Refusal::KeyDeleted(_) | Refusal::KeyDisabled(_) | Refusal::KeyExpired(_) => {
+            invalid_key("API key expired. Please renew the API key.", service)
+        }
+        Refusal::ProjectDeleted(Presented { project, .. }) => {
+            let message = format!("Permission denied on resource project {project}.");
+            denied("CONSUMER_INVALID", message, vec![service, consumer(*project)])
                 .with(help("Keylodge projects", format!("{}/projects", surface.console_url)))
         }
-        Refusal::ServiceDisabled { project, service: disabled } => {
+        Refusal::ServiceBlocked(presented) => {
+            let (api, method) = (&surface.service, &target.method);
+            let message = format!("Requests to this API {api} method {method} are blocked.");
+            let metadata = [("apiName", api.to_string()), ("methodName", method.clone())];
+            blocked("API_KEY_SERVICE_BLOCKED", message, metadata, service, presented)
+        }
+        Refusal::ReferrerBlocked { presented, referrer } => {
+            let referrer = or_empty(referrer.as_deref());
+            let message = format!("Requests from referer {referrer} are blocked.");
+            blocked("API_KEY_HTTP_REFERRER_BLOCKED", message, [("httpReferrer", referrer)], service, presented)
+        }
+        Refusal::AddressBlocked { presented, address } => {
+            let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+            let message = format!(
+                "The provided API key has an IP address restriction. The originating IP address of the call ({address}) violates this restriction."
+            );
+            blocked("API_KEY_IP_ADDRESS_BLOCKED", message, [("callerIp", address)], service, presented)
+        }
+        Refusal::AndroidAppBlocked { presented, package_name } => {
+            let package = or_empty(package_name.as_deref());
+            let message = format!("Requests from this Android client application {package} are blocked.");
+            blocked("API_KEY_ANDROID_APP_BLOCKED", message, [("androidPackage", package)], service, presented)
+        }
+        Refusal::IosAppBlocked { presented, bundle } => {
+            let bundle = or_empty(bundle.as_deref());
+            let message = format!("Requests from this iOS client application {bundle} are blocked.");
+            blocked("API_KEY_IOS_APP_BLOCKED", message, [("iosBundleId", bundle)], service, presented)
+        }
+        Refusal::ServiceDisabled { presented: Presented { project, .. }, service: disabled } => {
             let title = &surface.title;
             let url = format!("{}/apis/{disabled}?project={project}", surface.console_url);
             let message = format!(
@@ -42,20 +71,43 @@ pub fn status(refusal: &Refusal, surface: &Surface, target: &Target) -> Status {
             let metadata = vec![
                 service,
                 ("serviceTitle", title.clone()),
-                ("consumer", format!("projects/{project}")),
+                consumer(*project),
                 ("containerInfo", project.to_string()),
                 ("activationUrl", url.clone()),
             ];
-            Status::new(Code::PermissionDenied, message)
-                .with(Detail::info("SERVICE_DISABLED", metadata))
-                .localized()
-                .with(help("Google developers console API activation", url))
+            denied("SERVICE_DISABLED", message, metadata).with(help("Google developers console API activation", url))
         }
     }
 }
 
-fn invalid_key(message: &str, service: (&'static str, String)) -> Status {
+type Fact = (&'static str, String);
+
+fn invalid_key(message: &str, service: Fact) -> Status {
     Status::new(Code::InvalidArgument, message).with(Detail::info("API_KEY_INVALID", vec![service])).localized()
+}
+
+fn denied(reason: &'static str, message: String, metadata: Vec<Fact>) -> Status {
+    Status::new(Code::PermissionDenied, message).with(Detail::info(reason, metadata)).localized()
+}
+
+/// A restriction of the key spoke against the call.
+fn blocked<const COUNT: usize>(
+    reason: &'static str,
+    message: String,
+    facts: [Fact; COUNT],
+    service: Fact,
+    presented: &Presented,
+) -> Status {
+    let common = [consumer(presented.project), service];
+    denied(reason, message, facts.into_iter().chain(common).collect())
+}
+
+fn consumer(project: ProjectNumber) -> Fact {
+    ("consumer", format!("projects/{project}"))
+}
+
+fn or_empty(claim: Option<&str>) -> String {
+    claim.unwrap_or("<empty>").to_owned()
 }
 
 fn help(description: &str, url: String) -> Detail {

@@ -1,6 +1,6 @@
 //! The change feed, as gates follow it.
 
-use keylodge_rules::{Change, Key, Project, Revision, Subject};
+use keylodge_rules::{Change, Credential, Key, Lookup, Project, Restrictions, Revision, Subject};
 use sqlx::Row;
 
 use super::Store;
@@ -43,6 +43,7 @@ impl Store {
                 id: columns.project_id("project_id")?,
                 state: columns.project_state("state")?,
                 services: columns.services("services")?,
+                standard_keys_must_be_restricted: false,
             };
             changes.push(Change { revision: columns.revision("revision")?, subject: Subject::Project(project) });
         }
@@ -52,8 +53,12 @@ impl Store {
                 uid: columns.uid("uid")?,
                 id: columns.key_id("key_id")?,
                 project: columns.project_number("project_number")?,
-                hash: columns.hash("hash")?,
+                strings: vec![Credential { lookup: Lookup::Hash(columns.hash("hash")?), generation: 1, until: None }],
                 stage: columns.stage("delete_time")?,
+                enabled: true,
+                expires: None,
+                restrictions: Restrictions::default(),
+                service_account: None,
             };
             changes.push(Change { revision: columns.revision("revision")?, subject: Subject::Key(key) });
         }

@@ -8,10 +8,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use keylodge_gate::Peer;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tower::ServiceExt;
 
 use crate::settings::Config;
 
@@ -46,7 +48,12 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, config: &Config
         };
         // Small chunks of a stream must leave at once.
         let _ = stream.set_nodelay(true);
-        let service = TowerToHyperService::new(router.clone());
+        // Restrictions to addresses are judged by this one.
+        let router = router.clone().map_request(move |mut request: axum::http::Request<_>| {
+            request.extensions_mut().insert(Peer(peer));
+            request
+        });
+        let service = TowerToHyperService::new(router);
         let http = Arc::clone(&http);
         let watcher = graceful.watcher();
         connections.spawn(async move {
