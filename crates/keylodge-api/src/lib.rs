@@ -19,10 +19,11 @@
 //! |---|---|
 //! | [`gemini`] | the Gemini API: generateContent and its kin, models |
 //! | [`apikeys`] | API Keys v2 |
-//! | [`resource_manager`] | Resource Manager v1 |
+//! | [`resource_manager`] | Resource Manager v1 and v3 |
+//! | [`iam`] | IAM: policies, roles, questions about permissions |
 //! | [`service_usage`] | Service Usage v1 |
 //! | [`audit_log`] | the exported audit log, as Cloud Logging has it |
-//! | [`operation`] | long-running operations, shared by the three above |
+//! | [`operation`] | long-running operations, shared by key, project and service calls |
 //! | [`status`] | `google.rpc.Status`, the one form of every error |
 //! | [`proto_json`] | reading proto3 JSON |
 //! | [`timestamp`] | RFC 3339 |
@@ -30,6 +31,7 @@
 pub mod apikeys;
 pub mod audit_log;
 pub mod gemini;
+pub mod iam;
 pub mod operation;
 pub mod proto_json;
 pub mod resource_manager;

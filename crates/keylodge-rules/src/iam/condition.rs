@@ -164,7 +164,7 @@ mod tests {
         let moved = Condition { title: "until ".to_owned(), description: "then".to_owned(), ..one.clone() };
 
         assert_eq!(one.mark().len(), 20);
-        assert_eq!(one.mark(), one.clone().mark());
+        assert_eq!(one.mark(), condition(one.expression.as_str()).mark());
         assert_ne!(one.mark(), moved.mark());
     }
 }

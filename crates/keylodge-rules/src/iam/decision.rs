@@ -163,7 +163,8 @@ mod tests {
     /// Every other custom role permits something, so that bindings to them matter.
     fn some_custom_roles(name: &CustomRoleName) -> Option<PermissionSet> {
         let bytes = name.to_string().len();
-        (bytes % 2 == 0)
+        bytes
+            .is_multiple_of(2)
             .then(|| PERMISSIONS.iter().skip(bytes % 7).step_by(3).flat_map(|p| Permission::parse(p)).collect())
     }
 
