@@ -1,6 +1,7 @@
 //! The fields of one JSON object, taken by name.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use serde_json::{Map, Value};
 
@@ -23,20 +24,29 @@ pub struct Fields<'value, 'list> {
     object: &'value Map<String, Value>,
     path: String,
     asked: Vec<&'value str>,
+    is_heeded: bool,
     mistakes: &'list mut Vec<FieldViolation>,
 }
 
 impl<'value, 'list> Fields<'value, 'list> {
     /// Reads a whole message and notes the fields it does not know.
-    pub(super) fn read<T: Message>(
+    pub(super) fn read<T>(
         object: &'value Map<String, Value>,
         path: String,
+        is_heeded: bool,
         mistakes: &'list mut Vec<FieldViolation>,
+        read: impl FnOnce(&mut Fields<'value, '_>) -> T,
     ) -> T {
-        let mut fields = Fields { object, path, asked: Vec::new(), mistakes };
-        let message = T::read(&mut fields);
+        let mut fields = Fields { object, path, asked: Vec::new(), is_heeded, mistakes };
+        let message = read(&mut fields);
         fields.note_unknown();
         message
+    }
+
+    /// Says whether what is read from here on will be used. Where it will not, as outside a field mask, it must still be
+    /// of the right form, but [`Fields::refuse`] and [`Fields::parsed`] note nothing.
+    pub fn heed(&mut self, is_heeded: bool) {
+        self.is_heeded = is_heeded;
     }
 
     /// A string.
@@ -94,11 +104,21 @@ impl<'value, 'list> Fields<'value, 'list> {
 
     /// A message.
     pub fn message<T: Message>(&mut self, name: &str) -> Option<T> {
+        self.message_with(name, T::NAME, |fields| T::read(fields))
+    }
+
+    /// A message of the type `full_name` that depends on more than its own fields.
+    pub fn message_with<T>(
+        &mut self,
+        name: &str,
+        full_name: &str,
+        read: impl FnOnce(&mut Fields<'value, '_>) -> T,
+    ) -> Option<T> {
         let value = self.take(name)?;
         let path = self.path_of(name);
         match value {
-            Value::Object(object) => Some(Fields::read(object, path, self.mistakes)),
-            _ => self.wrong(name, &type_url::<T>(), value),
+            Value::Object(object) => Some(Fields::read(object, path, self.is_heeded, self.mistakes, read)),
+            _ => self.wrong(name, &type_url(full_name), value),
         }
     }
 
@@ -109,8 +129,10 @@ impl<'value, 'list> Fields<'value, 'list> {
         for (at, value) in self.elements(name).into_iter().enumerate() {
             let path = format!("{path}[{at}]");
             match value {
-                Value::Object(object) => messages.push(Fields::read(object, path, self.mistakes)),
-                _ => self.note(&path, wrong_value(&path, &type_url::<T>(), value)),
+                Value::Object(object) => {
+                    messages.push(Fields::read(object, path, self.is_heeded, self.mistakes, |fields| T::read(fields)));
+                }
+                _ => self.note(&path, wrong_value(&path, &type_url(T::NAME), value)),
             }
         }
         messages
@@ -128,6 +150,33 @@ impl<'value, 'list> Fields<'value, 'list> {
             }
         }
         strings
+    }
+
+    /// A list of strings that are each parsed: an entry for each element, nothing in place of one that was refused. The
+    /// mistakes are noted on the list, with the index in the description.
+    pub fn parsed<T, E: Display>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, E>) -> Vec<Option<T>> {
+        let path = self.path_of(name);
+        let mut parsed = Vec::new();
+        for (at, value) in self.elements(name).into_iter().enumerate() {
+            let element = format!("{path}[{at}]");
+            parsed.push(match value.as_str().map(&parse) {
+                Some(Ok(entry)) => Some(entry),
+                Some(Err(rule)) => {
+                    if self.is_heeded {
+                        self.note(
+                            &path,
+                            format!("Invalid value at '{element}', {}: {rule}.", excerpt(&value.to_string())),
+                        );
+                    }
+                    None
+                }
+                None => {
+                    self.note(&element, wrong_value(&element, "TYPE_STRING", value));
+                    None
+                }
+            });
+        }
+        parsed
     }
 
     /// A map from string to string, in the order of its keys; absent reads as empty.
@@ -160,8 +209,10 @@ impl<'value, 'list> Fields<'value, 'list> {
 
     /// Notes a mistake about a field in words of the message's own.
     pub fn refuse(&mut self, name: &str, description: impl Into<String>) {
-        let path = self.path_of(name);
-        self.note(&path, description.into());
+        if self.is_heeded {
+            let path = self.path_of(name);
+            self.note(&path, description.into());
+        }
     }
 
     /// Notes that a field may not stand beside another one of the same oneof.
@@ -184,7 +235,8 @@ impl<'value, 'list> Fields<'value, 'list> {
             }
             self.asked.push(key);
             if found.is_some() {
-                self.refuse(name, format!("Invalid value: '{snake}' is given in two spellings. Keep one."));
+                let path = self.path_of(name);
+                self.note(&path, format!("Invalid value: '{snake}' is given in two spellings. Keep one."));
             }
             found = found.or(Some(value));
         }
@@ -231,8 +283,8 @@ impl<'value, 'list> Fields<'value, 'list> {
     }
 }
 
-fn type_url<T: Message>() -> String {
-    format!("type.googleapis.com/{}", T::NAME)
+fn type_url(full_name: &str) -> String {
+    format!("type.googleapis.com/{full_name}")
 }
 
 fn number(value: &Value) -> Option<f64> {
@@ -249,7 +301,7 @@ fn wrong_value(path: &str, kind: &str, value: &Value) -> String {
 }
 
 /// At most 64 characters of what the caller sent, so that an answer is never larger than its request.
-fn excerpt(text: &str) -> Cow<'_, str> {
+pub(crate) fn excerpt(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(64) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
         None => Cow::Borrowed(text),
@@ -257,7 +309,7 @@ fn excerpt(text: &str) -> Cow<'_, str> {
 }
 
 /// `topK` as `top_k`. A leading underscore stays.
-fn snake_case(name: &str) -> Cow<'_, str> {
+pub(crate) fn snake_case(name: &str) -> Cow<'_, str> {
     if !name.contains(|letter: char| letter.is_ascii_uppercase()) {
         return Cow::Borrowed(name);
     }

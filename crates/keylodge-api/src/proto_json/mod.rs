@@ -9,6 +9,7 @@ mod fields;
 use serde_json::Value;
 
 pub use fields::{Fields, Message};
+pub(crate) use fields::{excerpt, snake_case};
 
 use crate::Status;
 use crate::status::FieldViolation;
@@ -29,9 +30,15 @@ pub fn parse<T: Message>(body: &[u8]) -> Result<T, Status> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_at<T: Message>(root: &str, body: &[u8]) -> Result<T, Status> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return parse_at(root, b"{}");
-    }
+    parse_with(root, body, |fields| T::read(fields))
+}
+
+/// Reads a message that depends on more than its body, as that of an update depends on its mask.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_with<T>(root: &str, body: &[u8], read: impl FnOnce(&mut Fields<'_, '_>) -> T) -> Result<T, Status> {
+    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
     let value: Value = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
     let Value::Object(object) = value else {
         return Err(Status::bad_request(vec![FieldViolation {
@@ -40,7 +47,7 @@ pub fn parse_at<T: Message>(root: &str, body: &[u8]) -> Result<T, Status> {
         }]));
     };
     let mut mistakes = Vec::new();
-    let message = Fields::read(&object, root.to_owned(), &mut mistakes);
+    let message = Fields::read(&object, root.to_owned(), true, &mut mistakes, read);
     if mistakes.is_empty() { Ok(message) } else { Err(Status::bad_request(mistakes)) }
 }
 

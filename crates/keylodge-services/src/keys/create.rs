@@ -34,6 +34,10 @@ pub(crate) async fn make(
     id: Option<KeyId>,
     new: NewKey,
 ) -> Result<(String, Key), Status> {
+    // What the store does not keep yet must not seem accepted.
+    if !new.restrictions.is_unrestricted() || new.service_account_email.is_some() {
+        return Err(invalid("key.restrictions", "Restrictions and service accounts are not stored by this version."));
+    }
     let uid = KeyUid::from_random(lodge.random());
     let string = KeyString::issue(&lodge.random());
     let new = keylodge_store::NewKey {

@@ -23,7 +23,9 @@ pub(crate) fn to_wire(key: &KeyRecord) -> Key {
             Stage::Deleted { at } => Some(timestamp::print(at)),
         },
         annotations: key.annotations.clone(),
+        restrictions: None,
         etag: etag(key),
+        service_account_email: String::new(),
     }
 }
 

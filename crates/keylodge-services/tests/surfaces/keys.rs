@@ -132,7 +132,7 @@ async fn an_etag_protects_a_delete() {
 async fn every_mistake_of_a_request_is_reported_at_once() {
     let house = House::new().await;
     let body = json!({"displayName": "x".repeat(64), "foo": 1,
-                      "restrictions": {"serverKeyRestrictions": {"allowedIps": ["1.2.3.4"]}}});
+                      "restrictions": {"serverKeyRestrictions": {"allowedIps": ["1.2.3.4/33"]}}});
 
     let answer = house.manage("POST", &format!("{KEYS}?keyId=UPPER"), Some(body)).await;
 
@@ -140,7 +140,7 @@ async fn every_mistake_of_a_request_is_reported_at_once() {
     let error = answer.json();
     let violations = error["error"]["details"][0]["fieldViolations"].as_array().unwrap();
     let fields: Vec<&str> = violations.iter().map(|violation| violation["field"].as_str().unwrap_or("")).collect();
-    assert_eq!(fields, ["key_id", "key.restrictions", "key.display_name", "key"]);
+    assert_eq!(fields, ["key_id", "key.restrictions.server_key_restrictions.allowed_ips", "key.display_name", "key"]);
 }
 
 #[tokio::test]

@@ -1,10 +1,21 @@
 //! API Keys v2 (`google.api.apikeys.v2`).
 
+mod mask;
+mod new_key;
+mod patch;
+mod restrictions;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::proto_json::{Fields, Message};
+pub use mask::{KeyMask, KeyPath};
+pub use new_key::NewKey;
+pub use patch::{ClientPatch, KeyPatch, RestrictionsPatch};
+pub use restrictions::{
+    AndroidApplication, AndroidKeyRestrictions, ApiTarget, BrowserKeyRestrictions, ClientKind, IosKeyRestrictions,
+    Restrictions, ServerKeyRestrictions,
+};
 
 /// The full name of [`Key`] in operations.
 pub const KEY_TYPE: &str = "google.api.apikeys.v2.Key";
@@ -33,44 +44,14 @@ pub struct Key {
     /// Free data of clients.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+    /// What narrows it; absent where nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restrictions: Option<Restrictions>,
     /// A fingerprint of the content, to notice other people's changes.
     pub etag: String,
-}
-
-/// What a caller sends to make a key. Output-only fields are read past, as AIP-203 has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NewKey {
-    /// A name for people.
-    pub display_name: String,
-    /// Free data.
-    pub annotations: BTreeMap<String, String>,
-}
-
-impl Message for NewKey {
-    const NAME: &str = "google.api.apikeys.v2.Key";
-
-    fn read(fields: &mut Fields<'_, '_>) -> Self {
-        for output_only in ["name", "keyString", "createTime", "uid", "updateTime", "deleteTime", "etag"] {
-            fields.any(output_only);
-        }
-        // gcloud always sends an empty message. A restriction that would not be enforced must not seem accepted.
-        if fields.any("restrictions").is_some_and(|given| given.as_object().is_none_or(|given| !given.is_empty())) {
-            fields.refuse("restrictions", "Key restrictions are not supported by this version of Keylodge.");
-        }
-        if fields.string("serviceAccountEmail").is_some_and(|email| !email.is_empty()) {
-            fields.refuse("serviceAccountEmail", "Keys bound to a service account are not supported by this version.");
-        }
-        let display_name = fields.string("displayName").unwrap_or_default();
-        if display_name.chars().count() > 63 {
-            fields.refuse("displayName", "key.display_name must have at most 63 characters.");
-        }
-        let annotations = fields.string_map("annotations");
-        let bytes: usize = annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
-        if bytes > 256 * 1024 {
-            fields.refuse("annotations", "key.annotations must have at most 256 KiB in all (AIP-148).");
-        }
-        Self { display_name, annotations }
-    }
+    /// The service account it acts as, if it is an authorization key.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub service_account_email: String,
 }
 
 /// A page of keys.
