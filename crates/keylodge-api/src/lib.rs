@@ -18,6 +18,7 @@
 //! | module | words of |
 //! |---|---|
 //! | [`gemini`] | the Gemini API: generateContent and its kin, models |
+//! | [`admin`] | Keylodge's own API |
 //! | [`apikeys`] | API Keys v2 |
 //! | [`resource_manager`] | Resource Manager v1 and v3 |
 //! | [`iam`] | IAM: policies, roles, questions about permissions |
@@ -28,6 +29,7 @@
 //! | [`proto_json`] | reading proto3 JSON |
 //! | [`timestamp`] | RFC 3339 |
 
+pub mod admin;
 pub mod apikeys;
 pub mod audit_log;
 pub mod gemini;

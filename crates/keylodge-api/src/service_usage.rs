@@ -40,16 +40,67 @@ pub struct ServiceAnswer {
     pub service: Service,
 }
 
-/// The body of enable and disable. Keylodge's services depend on none of each other, so both options change nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SwitchService;
+/// The full name of the answer to batchEnable.
+pub const BATCH_ENABLE_TYPE: &str = "google.api.serviceusage.v1.BatchEnableServicesResponse";
 
-impl Message for SwitchService {
-    const NAME: &str = "google.api.serviceusage.v1.EnableServiceRequest";
+/// What batchEnable answers with: all or nothing, so no failures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchEnableAnswer {
+    /// The services, as they are now.
+    pub services: Vec<Service>,
+}
+
+/// A page of services, also what batchGet answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListServicesResponse {
+    /// The services of this page.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Service>,
+    /// Where the next page begins; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+/// The body of enable.
+pub use crate::proto_json::Empty as EnableServiceRequest;
+
+/// The body of disable. Keylodge's services depend on none of each other, so both options change nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DisableServiceRequest;
+
+impl Message for DisableServiceRequest {
+    const NAME: &str = "google.api.serviceusage.v1.DisableServiceRequest";
 
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         fields.boolean("disableDependentServices");
-        fields.string("checkIfServiceHasUsage");
+        fields.enumeration(
+            "checkIfServiceHasUsage",
+            "type.googleapis.com/google.api.serviceusage.v1.DisableServiceRequest.CheckIfServiceHasUsage",
+            &["CHECK_IF_SERVICE_HAS_USAGE_UNSPECIFIED", "SKIP", "CHECK"],
+        );
         Self
+    }
+}
+
+/// The body of batchEnable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchEnableServicesRequest {
+    /// The names of the services, at most 20.
+    pub service_ids: Vec<String>,
+}
+
+impl Message for BatchEnableServicesRequest {
+    const NAME: &str = "google.api.serviceusage.v1.BatchEnableServicesRequest";
+
+    fn read(fields: &mut Fields<'_, '_>) -> Self {
+        let service_ids = fields.strings("serviceIds");
+        if service_ids.is_empty() {
+            fields.refuse("serviceIds", "service_ids must name at least one service.");
+        }
+        if service_ids.len() > 20 {
+            fields.refuse("serviceIds", "service_ids must name at most 20 services.");
+        }
+        Self { service_ids }
     }
 }

@@ -277,7 +277,7 @@ fn every_update_of_gcloud_changes_what_its_mask_names() {
     );
     assert_eq!(named, KeyPatch { display_name: Some("D".into()), ..KeyPatch::default() });
 
-    let mut both = ips.clone();
+    let mut both = ips;
     both["apiTargets"] = json!([{"service": "jules.googleapis.com"}]);
     let mask = "display_name,restrictions.server_key_restrictions,restrictions.api_targets";
     check_update(Some(mask), &both, &both);

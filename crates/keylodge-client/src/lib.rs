@@ -18,11 +18,11 @@ mod transport;
 
 pub use error::ClientError;
 pub use keylodge_api::apikeys::Key;
-pub use keylodge_api::resource_manager::Project;
+pub use keylodge_api::resource_manager::v1::Project;
 
 use keylodge_api::apikeys::{GetKeyStringResponse, ListKeysResponse};
 use keylodge_api::operation::Operation;
-use keylodge_api::resource_manager::ListProjectsResponse;
+use keylodge_api::resource_manager::v1::ListProjectsResponse;
 use serde_json::{Value, json};
 
 use transport::{Transport, query};

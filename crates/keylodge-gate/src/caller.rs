@@ -1,6 +1,6 @@
 //! What a request says of its caller, for the restrictions of its key.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use http::header::REFERER;
@@ -12,6 +12,20 @@ use keylodge_rules::{AndroidCaller, Call, ServiceName};
 /// addresses is refused. It is the address that spoke to us: behind a proxy that is the proxy's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
+
+impl Peer {
+    /// The other end of the connection that a request with these extensions came over.
+    #[must_use]
+    pub fn of(extensions: &http::Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn ip(&self) -> IpAddr {
+        self.0.ip()
+    }
+}
 
 /// The request as the rules see it. A header that is no text counts as missing, as does an empty one.
 pub(crate) fn call<'call>(
@@ -30,7 +44,7 @@ pub(crate) fn call<'call>(
         sha1_fingerprint: sha1_fingerprint.unwrap_or_default(),
     });
     Call {
-        address: extensions.get::<Peer>().map(|peer| peer.0.ip()),
+        address: Peer::of(extensions).map(|peer| peer.ip()),
         referrer: header(REFERER.as_str()),
         android,
         ios_bundle: header("x-ios-bundle-identifier"),

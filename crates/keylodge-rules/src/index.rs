@@ -38,7 +38,7 @@ pub enum Subject {
 /// Every key of the deployment, found by each of its strings. A look-up is one hash-map access each for key and project,
 /// and one more for strings of another gateway as long as any is left.
 ///
-/// An unrestricted key with one string takes about 400 bytes: 184 for the [`Key`], some 150 on the heap (its uid, which
+/// An unrestricted key with one string takes about 440 bytes: 184 for the [`Key`], some 150 on the heap (its uid, which
 /// the id shares unless it was chosen, and its string), the rest in the two tables, which hold nothing but pointers.
 #[derive(Debug, Default)]
 pub struct KeyIndex {

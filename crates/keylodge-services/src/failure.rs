@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use keylodge_api::iam::stale_policy;
 use keylodge_api::{Code, Detail, Status};
 use keylodge_model::ModelError;
 use keylodge_rules::StageError;
-use keylodge_store::{KeyError, ProjectError, StoreError, VaultError};
+use keylodge_store::{KeyError, OperatorError, PolicyError, ProjectError, StoreError, VaultError};
 
 use crate::follow::NotCaughtUp;
 use crate::observe::chain;
@@ -32,12 +33,35 @@ pub(crate) fn key(error: &KeyError) -> Status {
             Code::AlreadyExists,
             "A key with this key_id exists in the project, perhaps deleted within the last 30 days. Choose another key_id, or undelete it.",
         ),
-        KeyError::TooManyKeys => Status::new(
+        KeyError::StringTaken => {
+            Status::new(Code::AlreadyExists, "A key with this string exists already. Look it up to see which.")
+        }
+        KeyError::TooManyKeys { keys_max } => Status::new(
             Code::ResourceExhausted,
-            format!(
-                "The project has {} keys, deleted ones included, which is the most it can have.",
-                keylodge_store::record::KEYS_PER_PROJECT_MAX
-            ),
+            format!("The project has {keys_max} keys, deleted ones included, which is the most it can have."),
+        ),
+        KeyError::TooManyOfProfile { keys_max } => Status::new(
+            Code::ResourceExhausted,
+            format!("You have {keys_max} keys of this kind, which is the most you can have. Delete one first."),
+        ),
+        KeyError::Contradiction => {
+            Status::new(Code::InvalidArgument, "What was asked for contradicts what the key is already.")
+        }
+        KeyError::MustBeRestricted => Status::new(
+            Code::FailedPrecondition,
+            "The keys of this project must be restricted. Name the services or the callers that the key is for (restrictions), or bind it to a service account.",
+        ),
+        KeyError::ShownOnce => Status::new(
+            Code::FailedPrecondition,
+            "The string of this key was shown when it was made and is not kept. Rotate the key to get a new one.",
+        ),
+        KeyError::NeverSeen => Status::new(
+            Code::FailedPrecondition,
+            "The key was imported by the hash of its string, so the string is not known here.",
+        ),
+        KeyError::NotRotated => Status::new(
+            Code::FailedPrecondition,
+            "Nothing was changed: the key has one string only, none that was rotated out.",
         ),
         KeyError::EtagMismatch => Status::new(
             Code::Aborted,
@@ -60,10 +84,58 @@ pub(crate) fn no_such_key() -> Status {
 /// A step on a project did not happen.
 pub(crate) fn project(error: &ProjectError) -> Status {
     match error {
-        ProjectError::NoSuchProject => Status::new(Code::PermissionDenied, "The caller does not have permission"),
+        ProjectError::NoSuchProject | ProjectError::NoSuchOrganization => {
+            Status::new(Code::PermissionDenied, "The caller does not have permission")
+        }
         ProjectError::IdTaken => Status::new(Code::AlreadyExists, "Requested entity already exists"),
-        ProjectError::NumberTaken => Status::new(Code::Aborted, "The project number drawn is taken. Try again."),
+        ProjectError::NumberTaken => Status::new(Code::Aborted, "The number drawn is taken. Try again."),
+        ProjectError::AlreadyDeleted => {
+            Status::new(Code::FailedPrecondition, "Nothing was changed: the project is already deleted.")
+        }
+        ProjectError::NotDeleted => {
+            Status::new(Code::FailedPrecondition, "Nothing was changed: the project is not deleted.")
+        }
+        ProjectError::ServiceOff(service) => Status::new(
+            Code::FailedPrecondition,
+            format!("Nothing was changed: the service {service} is not enabled for the project."),
+        ),
+        ProjectError::EtagMismatch => Status::new(
+            Code::Aborted,
+            "The project changed since its etag was read. Get the project again and repeat the request with the new etag.",
+        ),
         ProjectError::Store(error) => store(error),
+    }
+}
+
+/// A step on a policy or a role did not happen.
+pub(crate) fn policy(error: &PolicyError) -> Status {
+    match error {
+        PolicyError::Stale => stale_policy(),
+        // Google's words; a deleted role keeps its name.
+        PolicyError::NameTaken { name } => {
+            Status::new(Code::AlreadyExists, format!("A role named {} in {} already exists.", name.id, name.parent))
+        }
+        PolicyError::NoSuchRole => Status::new(Code::NotFound, "The role was not found."),
+        PolicyError::WrongState => Status::new(
+            Code::FailedPrecondition,
+            "Nothing was changed: the role is deleted, or for an undelete is not deleted.",
+        ),
+        PolicyError::Store(error) => store(error),
+    }
+}
+
+/// A step on an operator or a token did not happen.
+pub(crate) fn operator(error: &OperatorError) -> Status {
+    match error {
+        OperatorError::NoSuchOperator => Status::new(Code::NotFound, "There is no such operator."),
+        OperatorError::NoSuchToken => Status::new(Code::NotFound, "The operator has no such token."),
+        OperatorError::Taken => {
+            Status::new(Code::AlreadyExists, "An operator with this id or this member exists already.")
+        }
+        OperatorError::WrongState => {
+            Status::new(Code::FailedPrecondition, "Nothing was changed: it is in that state already.")
+        }
+        OperatorError::Store(error) => store(error),
     }
 }
 

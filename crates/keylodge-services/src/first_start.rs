@@ -3,14 +3,15 @@
 //! Each step looks whether it is done already, so a first start that was cut off anywhere is simply taken up again. The
 //! owner comes last: as long as there is none, it is still the first start.
 
-use std::collections::BTreeMap;
-
 use keylodge_api::Status;
 use keylodge_api::apikeys::NewKey;
-use keylodge_rules::{KeyId, KeyString, OperatorToken, ProjectId, Revision};
-use keylodge_store::{NewOperator, OperatorRecord, ProjectRecord, StoreError};
+use keylodge_rules::{KeyId, KeyString, KeyUid, OperatorToken, ProjectId, Revision};
+use keylodge_store::{DEPLOYMENT, NewOperator, NewToken, ProjectRecord, StoreError};
 
 use crate::{Lodge, failure, keys, projects};
+
+/// Who owns everything at first, as IAM policies have it.
+const OWNER: &str = "user:owner";
 
 /// What a first start made.
 #[derive(Debug)]
@@ -36,23 +37,39 @@ pub async fn is_due(lodge: &Lodge) -> Result<bool, StoreError> {
 pub async fn make(lodge: &Lodge, owner: &OperatorToken) -> Result<Made, Status> {
     let act = lodge.own_act("keylodge.FirstStart");
     let id = ProjectId::parse("default-project").map_err(|_| Status::internal())?;
-    let project = match lodge.store.project_by_id(&id).await.map_err(|error| failure::store(&error))? {
+    let project = match lodge.store.project_by_id(&id, lodge.now()).await.map_err(|error| failure::store(&error))? {
         Some(project) => project,
-        None => projects::make(lodge, &act, id, "Default project".to_owned(), BTreeMap::new()).await?.1,
+        None => {
+            let making = projects::Making {
+                id: id.to_string(),
+                display_name: "Default project".to_owned(),
+                owner: OWNER.to_owned(),
+                ..projects::Making::default()
+            };
+            projects::make(lodge, &act, making).await?.1
+        }
     };
     let known = lodge.store.keys(project.number, false, Revision(0), 1, lodge.now()).await;
     let key = match known.map_err(|error| failure::store(&error))?.items.first() {
         Some(key) => keys::reveal(lodge, key).await?,
         None => {
             let new = NewKey { display_name: "Default key".to_owned(), ..NewKey::default() };
-            keys::make(lodge, &act, project.number, KeyId::choose("default-key").ok(), new).await?.1
+            let making = keys::Making { id: KeyId::choose("default-key").ok(), ..keys::Making::of(new) };
+            keys::make(lodge, &act, &project, making).await?
         }
     };
-    let operator =
-        OperatorRecord { id: "owner".to_owned(), member: "user:owner".to_owned(), role: "roles/owner".to_owned() };
-    let token_hash = lodge.master.pepper().hash_token(owner);
-    let new = NewOperator { operator, token_hash };
-    lodge.store.create_operator(&new, &act).await.map_err(|error| failure::store(&error))?;
+    let policy = projects::owned_by(OWNER);
+    let set = lodge.store.set_policy(DEPLOYMENT, &policy, None, None, &act).await;
+    set.map_err(|error| failure::policy(&error))?;
+    let new = NewOperator { id: "owner".to_owned(), member: OWNER.to_owned(), display_name: "Owner".to_owned() };
+    let token = NewToken {
+        id: KeyUid::from_random(lodge.random()).to_string(),
+        operator: new.id.clone(),
+        display_name: "first start".to_owned(),
+        hash: lodge.master.pepper().hash_token(owner),
+        expire_time: None,
+    };
+    lodge.store.create_operator(&new, Some(&token), &act).await.map_err(|error| failure::operator(&error))?;
     let string = key.key_string.unwrap_or_default();
     let key = KeyString::parse(&string).map_err(|_| Status::internal())?;
     Ok(Made { project, key })

@@ -54,6 +54,8 @@ pub struct Follower {
     writer: IndexWriter,
     nudge: Arc<Notify>,
     applied: watch::Sender<Revision>,
+    /// Where the snapshot of the start ended: of keys that were gone before, nothing needs to be forgotten.
+    snapshot: Revision,
 }
 
 impl Follower {
@@ -66,7 +68,8 @@ impl Follower {
         let nudge = Arc::new(Notify::new());
         let (applied, receiver) = watch::channel(Revision(0));
         let feed = Feed { nudge: Arc::clone(&nudge), applied: receiver };
-        let mut follower = Self { store, writer, nudge, applied };
+        let snapshot = store.newest_revision().await?;
+        let mut follower = Self { store, writer, nudge, applied, snapshot };
         follower.look().await?;
         Ok((follower, feed, reader))
     }
@@ -95,14 +98,18 @@ impl Follower {
         }
     }
 
-    /// Takes over what is new.
+    /// Takes over what is new, a bounded part at a time.
     async fn look(&mut self) -> Result<(), StoreError> {
-        let known = *self.applied.borrow();
-        let new = self.store.changes_after(known).await?;
-        if new.up_to > known {
-            self.writer.apply(new.changes);
-            self.applied.send_replace(new.up_to);
+        loop {
+            let known = *self.applied.borrow();
+            let new = self.store.changes_after(known, self.snapshot).await?;
+            if new.up_to > known {
+                self.writer.apply(new.changes);
+                self.applied.send_replace(new.up_to);
+            }
+            if new.up_to >= new.newest {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }

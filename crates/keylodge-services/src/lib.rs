@@ -15,24 +15,29 @@
 //! | [`lodge`] | what all handlers share |
 //! | [`mod@router`] | every route and the layers around it |
 //! | [`follow`] | brings the store's change feed into the gate's index |
-//! | [`purge`] | takes deleted keys out when their time is over |
+//! | [`purge`] | takes out what has had its time |
+//! | [`uses`] | who used which key, gathered and written in batches |
 //! | [`first_start`] | the owner, the default project and its key |
 //! | `gemini` | models, generateContent and its kin |
-//! | `management` | which management call a path means |
-//! | `keys`, `projects`, `service_usage`, `operations` | those calls, a file each |
+//! | [`management`] | the table of routes: which call a path means, and who may make it |
+//! | `keys`, `projects`, `organizations`, `service_usage`, `iam`, `operations` | the calls of Google's APIs |
+//! | `admin` | the calls that Google has no API for |
 //! | [`observe`] | request ids, the log line, metrics |
 
+mod admin;
 mod failure;
 pub mod first_start;
 pub mod follow;
 mod gemini;
 mod health;
+mod iam;
 mod keys;
 pub mod lodge;
-mod management;
+pub mod management;
 pub mod observe;
 mod operations;
 pub mod operator;
+mod organizations;
 mod paging;
 mod partial;
 mod projects;
@@ -40,9 +45,13 @@ pub mod purge;
 mod query;
 pub mod router;
 mod service_usage;
+pub mod uses;
 mod wire;
 
+pub use admin::openapi::document as openapi_document;
 pub use follow::{Feed, Follower};
 pub use gemini::models::{ModelEntry, Models};
-pub use lodge::{Limits, Lodge, LodgeParts};
+pub use lodge::{Limits, Lodge, LodgeParts, WorkspaceRules};
 pub use router::router;
+pub use service_usage::{Catalogue, ServiceEntry};
+pub use uses::Uses;

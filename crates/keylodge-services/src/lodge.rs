@@ -1,5 +1,6 @@
 //! What all handlers share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,10 @@ use keylodge_gate::{Clock, Entropy, IndexReader};
 use keylodge_rules::Timestamp;
 use keylodge_store::{Act, MasterKey, Store, Vault};
 
+use crate::management::route::KEYLODGE;
 use crate::observe::Metrics;
+use crate::service_usage::Catalogue;
+use crate::uses::Uses;
 use crate::{Feed, Models};
 
 /// Everything the surfaces work on. Cheap to clone.
@@ -29,8 +33,14 @@ pub struct LodgeParts {
     pub feed: Feed,
     /// The models that can be called.
     pub models: Models,
+    /// The services that projects can switch on.
+    pub catalogue: Catalogue,
     /// Bounds on what comes from outside.
     pub limits: Limits,
+    /// What operators find in their workspaces.
+    pub workspace: WorkspaceRules,
+    /// Who used which key and token since it was last written.
+    pub uses: Uses,
     /// Where people reach this server, without a slash at the end; for links in answers.
     pub public_url: String,
     /// Tells the time.
@@ -52,6 +62,33 @@ pub struct Limits {
     pub generation_time_max: Duration,
 }
 
+/// What operators find in their workspaces. The defaults are AI Studio's and Jules's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkspaceRules {
+    /// The version of the terms that operators accept.
+    pub terms_version: String,
+    /// The most projects a workspace lists.
+    pub projects_max: u32,
+    /// The most keys a workspace lists.
+    pub keys_max: u32,
+    /// The most projects that one call makes.
+    pub projects_at_once_max: u32,
+    /// The most keys for Jules that an operator has.
+    pub jules_keys_max: u64,
+}
+
+impl Default for WorkspaceRules {
+    fn default() -> Self {
+        Self {
+            terms_version: "1".to_owned(),
+            projects_max: 50,
+            keys_max: 100,
+            projects_at_once_max: 10,
+            jules_keys_max: 3,
+        }
+    }
+}
+
 impl Lodge {
     /// Puts the parts together.
     #[must_use]
@@ -68,7 +105,17 @@ impl Lodge {
     /// The act of something that Keylodge does by itself, for its audit line.
     pub(crate) fn own_act(&self, method: &'static str) -> Act {
         let principal = "serviceAccount:keylodge".to_owned();
-        Act { principal, method, request_id: String::new(), at: self.now() }
+        Act {
+            principal,
+            service: KEYLODGE,
+            method,
+            permission: "",
+            request_id: String::new(),
+            caller_ip: String::new(),
+            user_agent: String::new(),
+            request: BTreeMap::new(),
+            at: self.now(),
+        }
     }
 
     /// So many random bytes.

@@ -9,7 +9,14 @@ use crate::query::{Query, invalid};
 
 /// Where a page begins.
 pub(crate) fn begin(query: &Query) -> Result<Revision, Status> {
-    let Some(token) = query.get("pageToken") else { return Ok(Revision(0)) };
+    parse_or_first(query.get("pageToken").unwrap_or_default())
+}
+
+/// The same where the token stands in a body; an empty one means the first page.
+pub(crate) fn parse_or_first(token: &str) -> Result<Revision, Status> {
+    if token.is_empty() {
+        return Ok(Revision(0));
+    }
     parse(token).ok_or_else(|| {
         invalid("page_token", "The page token is not valid. Use next_page_token of the page before, or leave it out.")
     })

@@ -1,15 +1,20 @@
-//! Deleted keys are gone for good when their 30 days are over.
+//! What has had its time goes: deleted keys after 30 days, rotated-out strings after their overlap, old operations.
 
 use std::time::Duration;
 
+use keylodge_rules::Timestamp;
 use keylodge_store::{Committed, StoreError};
 use tokio::sync::watch;
 
 use crate::Lodge;
 use crate::observe::chain;
 
-/// How often the purge looks. A key that is due is treated as gone already; this only takes it out of the store.
-pub const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How often the purge looks. A key that is due is treated as gone already; this only takes it out of the store. A string
+/// that nobody has used for as long as was agreed stays good until this looks.
+pub const LOOK_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// How long finished operations can be asked about.
+const OPERATIONS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How many keys one transaction removes, so that other changes need not wait long.
 const AT_ONCE: u32 = 100;
@@ -39,10 +44,22 @@ pub async fn step(lodge: &Lodge) -> Result<usize, StoreError> {
         let act = lodge.own_act("keylodge.PurgeKeys");
         let Committed { value: keys, revision } = lodge.store.purge_keys(AT_ONCE, &act).await?;
         if keys == 0 {
-            return Ok(purged);
+            break;
         }
         purged += keys;
         // A gate that is late goes on refusing the keys as deleted, which is no harm.
         let _ = lodge.feed.caught_up_with(revision).await;
     }
+    loop {
+        let act = lodge.own_act("keylodge.EndKeyOverlap");
+        let Committed { value: strings, revision } = lodge.store.end_overlaps(AT_ONCE, &act).await?;
+        if strings == 0 {
+            break;
+        }
+        let _ = lodge.feed.caught_up_with(revision).await;
+    }
+    let micros = i64::try_from(OPERATIONS_KEPT.as_micros()).unwrap_or(i64::MAX);
+    let before = Timestamp::from_micros(lodge.now().micros().saturating_sub(micros));
+    lodge.store.forget_operations(before).await?;
+    Ok(purged)
 }

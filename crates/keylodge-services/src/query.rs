@@ -1,7 +1,8 @@
-//! Query parameters, as Google's servers read them: either spelling, empty means absent, unknown ones are ignored.
+//! Query parameters, as Google's servers read them: either spelling, empty means absent, unknown ones refused.
 
 use http::Uri;
 use keylodge_api::Status;
+use keylodge_api::proto_json::MISTAKES_MAX;
 use keylodge_api::status::FieldViolation;
 
 use crate::partial::Mask;
@@ -23,6 +24,29 @@ impl Query {
         Ok(query)
     }
 
+    /// The same for a method whose parameters are known: every other one that is none of the system's is a mistake.
+    pub(crate) fn read_known(uri: &Uri, known: &[&str]) -> Result<Self, Status> {
+        let query = Self::read(uri)?;
+        let unknown = query.parameters.iter().map(|(name, _)| name).filter(|name| {
+            let name = plain(name);
+            !SYSTEM.contains(&name.as_str()) && !known.iter().any(|known| plain(known) == name)
+        });
+        let mistakes: Vec<FieldViolation> = unknown
+            .take(MISTAKES_MAX)
+            .map(|name| {
+                let name: String = name.chars().take(64).collect();
+                let description = format!(
+                    "Invalid JSON payload received. Unknown name \"{name}\": Cannot bind query parameter. Field '{name}' could not be found in request message."
+                );
+                FieldViolation { field: String::new(), description }
+            })
+            .collect();
+        if !mistakes.is_empty() {
+            return Err(Status::bad_request(mistakes));
+        }
+        Ok(query)
+    }
+
     /// Reads the parameters without a look at the mask, where none is used.
     pub(crate) fn of(uri: &Uri) -> Self {
         let query = uri.query().unwrap_or_default();
@@ -36,10 +60,22 @@ impl Query {
 
     /// A parameter by its lowerCamelCase name, also found in snake_case and, for system parameters, with a `$`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let plain = |text: &str| text.trim_start_matches('$').replace('_', "").to_ascii_lowercase();
         let wanted = plain(name);
         let found = self.parameters.iter().find(|(name, _)| plain(name) == wanted);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A parameter although it is empty.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        let wanted = plain(name);
+        self.parameters.iter().find(|(name, _)| plain(name) == wanted).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a repeated parameter.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let wanted = plain(name);
+        let found = self.parameters.iter().filter(|(name, _)| plain(name) == wanted);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty()).collect()
     }
 
     /// A boolean in any of the three spellings that Google's clients use.
@@ -61,6 +97,27 @@ impl Query {
     pub(crate) fn pretty(&self) -> bool {
         self.get("prettyPrint").is_none_or(|value| !(value.eq_ignore_ascii_case("false") || value == "0"))
     }
+}
+
+/// What every method takes, as [`plain`] spells it.
+const SYSTEM: [&str; 12] = [
+    "accesstoken",
+    "alt",
+    "callback",
+    "fields",
+    "key",
+    "oauthtoken",
+    "prettyprint",
+    "quotauser",
+    "uploadprotocol",
+    "uploadtype",
+    ".xgafv",
+    "userip",
+];
+
+/// A name in the one spelling that all its spellings share.
+fn plain(name: &str) -> String {
+    name.trim_start_matches('$').replace('_', "").to_ascii_lowercase()
 }
 
 /// INVALID_ARGUMENT about one field.

@@ -11,6 +11,7 @@ use tower::{Layer, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
+use crate::admin::openapi;
 use crate::observe::ObserveLayer;
 use crate::{Lodge, gemini, health, management};
 
@@ -18,7 +19,7 @@ use crate::{Lodge, gemini, health, management};
 pub(crate) const VERSIONS: [&str; 3] = ["v1", "v1beta", "v1alpha"];
 
 /// The paths that need no credential. Everything else does.
-pub const OPEN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+pub const OPEN: [&str; 4] = ["/healthz", "/readyz", "/metrics", openapi::PATH];
 
 /// All surfaces, as one service for a listener.
 ///
@@ -28,7 +29,8 @@ pub fn router(lodge: &Lodge) -> Router {
     let mut router = Router::new()
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics));
+        .route("/metrics", get(health::metrics))
+        .route(openapi::PATH, get(openapi::serve));
     let gemini = gemini(lodge);
     for version in VERSIONS {
         for resource in ["models", "tunedModels"] {

@@ -23,9 +23,14 @@ pub(crate) async fn read<T: Message>(lodge: &Lodge, body: Body) -> Result<T, Sta
 
 /// The same where the message is a field of its request, which paths of mistakes begin with.
 pub(crate) async fn read_at<T: Message>(root: &str, lodge: &Lodge, body: Body) -> Result<T, Status> {
+    proto_json::parse_at(root, &bytes(lodge, body).await?)
+}
+
+/// Reads a body as it is, within the limits of size and time.
+pub(crate) async fn bytes(lodge: &Lodge, body: Body) -> Result<Vec<u8>, Status> {
     let Limits { body_bytes_max, body_time_max, .. } = lodge.limits;
     match tokio::time::timeout(body_time_max, collect(body, body_bytes_max)).await {
-        Ok(bytes) => proto_json::parse_at(root, &bytes?),
+        Ok(bytes) => bytes,
         Err(_) => Err(Status::new(
             Code::DeadlineExceeded,
             format!("The request body did not arrive within {} seconds.", body_time_max.as_secs()),

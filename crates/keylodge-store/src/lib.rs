@@ -18,15 +18,16 @@
 
 pub mod error;
 pub mod record;
+mod restrictions;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod vault;
 
-pub use error::{KeyError, ProjectError, StoreError};
+pub use error::{KeyError, OpenError, OperatorError, PolicyError, ProjectError, StoreError};
 pub use record::{
-    Act, Changes, Committed, KeyRecord, NewKey, NewOperator, NewProject, Operation, OperationKind, OperatorRecord,
-    Page, ProjectRecord,
+    Act, AuditLine, Changes, Committed, KeyRecord, NewKey, NewOperator, NewProject, NewToken, Operation, OperationKind,
+    OperatorRecord, OrganizationRecord, Overlap, Page, ProjectRecord, RoleRecord, StringRecord, TokenRecord, Use,
 };
 #[cfg(feature = "sqlite")]
-pub use sqlite::Store;
+pub use sqlite::{Among, CALLERS_MAX, DEPLOYMENT, ProfileLimit, Store, StoreOptions};
 pub use vault::{MasterKey, Sealed, Vault, VaultError};

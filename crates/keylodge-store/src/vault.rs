@@ -9,6 +9,7 @@ use std::fmt;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
+use keylodge_rules::audit::AuditKey;
 use keylodge_rules::{KeyString, KeyUid, Pepper};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -64,6 +65,12 @@ impl MasterKey {
         *self.derive(b"keylodge master check v1")
     }
 
+    /// The key that signs the audit log and receipts.
+    #[must_use]
+    pub fn audit_key(&self) -> AuditKey {
+        AuditKey::new(&self.derive(b"keylodge audit v1"))
+    }
+
     fn derive(&self, label: &[u8]) -> Zeroizing<[u8; 32]> {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&self.0[..]).expect("HMAC takes a key of any length");
         mac.update(label);
@@ -97,9 +104,10 @@ impl Vault {
         Self { cipher: cipher(&master.derive(b"keylodge seal v1")) }
     }
 
-    /// Seals a string for the record with this uid.
+    /// Seals a string of the record with this uid; `generation` says which of its strings.
     #[must_use]
-    pub fn seal(&self, uid: &KeyUid, string: &KeyString, random: &[u8; SEAL_RANDOM_BYTES]) -> Sealed {
+    pub fn seal(&self, uid: &KeyUid, generation: u32, string: &KeyString, random: &[u8; SEAL_RANDOM_BYTES]) -> Sealed {
+        let record = &record(uid, generation);
         let (data_key, nonces) = random.split_at(DATA_KEY_BYTES);
         let (outer, inner) = nonces.split_at(NONCE_BYTES);
         let mut data = Zeroizing::new([0; DATA_KEY_BYTES]);
@@ -107,26 +115,27 @@ impl Vault {
 
         let mut sealed = vec![VERSION];
         sealed.extend_from_slice(outer);
-        sealed.extend(encrypt(&self.cipher, outer, uid, data_key));
+        sealed.extend(encrypt(&self.cipher, outer, record, data_key));
         sealed.extend_from_slice(inner);
-        sealed.extend(encrypt(&cipher(&data), inner, uid, string.reveal().as_bytes()));
+        sealed.extend(encrypt(&cipher(&data), inner, record, string.reveal().as_bytes()));
         Sealed(sealed)
     }
 
-    /// Opens what was sealed for the record with this uid.
+    /// Opens what was sealed for that string of the record with this uid.
     ///
     /// # Errors
     /// When it was sealed under another master key, for another record, or was altered.
-    pub fn open(&self, uid: &KeyUid, sealed: &Sealed) -> Result<KeyString, VaultError> {
+    pub fn open(&self, uid: &KeyUid, generation: u32, sealed: &Sealed) -> Result<KeyString, VaultError> {
+        let record = &record(uid, generation);
         let rest = sealed.0.strip_prefix(&[VERSION]).ok_or(VaultError::DoesNotOpen)?;
         let (outer, rest) = rest.split_at_checked(NONCE_BYTES).ok_or(VaultError::DoesNotOpen)?;
         let (wrapped, rest) = rest.split_at_checked(WRAPPED_BYTES).ok_or(VaultError::DoesNotOpen)?;
         let (inner, string) = rest.split_at_checked(NONCE_BYTES).ok_or(VaultError::DoesNotOpen)?;
 
-        let data = decrypt(&self.cipher, outer, uid, wrapped)?;
+        let data = decrypt(&self.cipher, outer, record, wrapped)?;
         let data: Zeroizing<[u8; DATA_KEY_BYTES]> =
             Zeroizing::new(data.as_slice().try_into().map_err(|_| VaultError::DoesNotOpen)?);
-        let string = decrypt(&cipher(&data), inner, uid, string)?;
+        let string = decrypt(&cipher(&data), inner, record, string)?;
         let string = std::str::from_utf8(&string).map_err(|_| VaultError::DoesNotOpen)?;
         KeyString::parse(string).map_err(|_| VaultError::DoesNotOpen)
     }
@@ -182,18 +191,23 @@ fn cipher(key: &[u8; 32]) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(&Key::from(*key))
 }
 
-fn encrypt(cipher: &XChaCha20Poly1305, nonce: &[u8], uid: &KeyUid, text: &[u8]) -> Vec<u8> {
-    let payload = Payload { msg: text, aad: uid.as_str().as_bytes() };
+/// What a seal binds: the uid alone for a key's first string, as it was before strings could be rotated.
+fn record(uid: &KeyUid, generation: u32) -> String {
+    if generation == 1 { uid.to_string() } else { format!("{uid}/{generation}") }
+}
+
+fn encrypt(cipher: &XChaCha20Poly1305, nonce: &[u8], record: &str, text: &[u8]) -> Vec<u8> {
+    let payload = Payload { msg: text, aad: record.as_bytes() };
     cipher.encrypt(&nonce_of(nonce), payload).expect("a key string is far below the cipher's limit")
 }
 
 fn decrypt(
     cipher: &XChaCha20Poly1305,
     nonce: &[u8],
-    uid: &KeyUid,
+    record: &str,
     text: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    let payload = Payload { msg: text, aad: uid.as_str().as_bytes() };
+    let payload = Payload { msg: text, aad: record.as_bytes() };
     cipher.decrypt(&nonce_of(nonce), payload).map(Zeroizing::new).map_err(|_| VaultError::DoesNotOpen)
 }
 
@@ -216,23 +230,24 @@ mod tests {
         let (one, two) = (KeyUid::from_random([1; 16]), KeyUid::from_random([2; 16]));
         let string = KeyString::issue(&[9; 32]);
 
-        let sealed = vault(1).seal(&one, &string, &[3; SEAL_RANDOM_BYTES]);
+        let sealed = vault(1).seal(&one, 1, &string, &[3; SEAL_RANDOM_BYTES]);
 
-        assert_eq!(vault(1).open(&one, &sealed).unwrap().reveal(), string.reveal());
-        assert_eq!(vault(1).open(&two, &sealed).unwrap_err(), VaultError::DoesNotOpen);
-        assert_eq!(vault(2).open(&one, &sealed).unwrap_err(), VaultError::DoesNotOpen);
+        assert_eq!(vault(1).open(&one, 1, &sealed).unwrap().reveal(), string.reveal());
+        assert_eq!(vault(1).open(&two, 1, &sealed).unwrap_err(), VaultError::DoesNotOpen);
+        assert_eq!(vault(1).open(&one, 2, &sealed).unwrap_err(), VaultError::DoesNotOpen);
+        assert_eq!(vault(2).open(&one, 1, &sealed).unwrap_err(), VaultError::DoesNotOpen);
     }
 
     #[test]
     fn no_byte_of_a_sealed_string_can_be_altered_or_cut() {
         let uid = KeyUid::from_random([1; 16]);
-        let sealed = vault(1).seal(&uid, &KeyString::issue(&[9; 32]), &[3; SEAL_RANDOM_BYTES]);
+        let sealed = vault(1).seal(&uid, 1, &KeyString::issue(&[9; 32]), &[3; SEAL_RANDOM_BYTES]);
 
         for at in 0..sealed.0.len() {
             let mut altered = sealed.clone();
             altered.0[at] ^= 1;
-            assert!(vault(1).open(&uid, &altered).is_err(), "byte {at}");
-            assert!(vault(1).open(&uid, &Sealed(sealed.0[..at].to_vec())).is_err(), "cut at {at}");
+            assert!(vault(1).open(&uid, 1, &altered).is_err(), "byte {at}");
+            assert!(vault(1).open(&uid, 1, &Sealed(sealed.0[..at].to_vec())).is_err(), "cut at {at}");
         }
     }
 

@@ -7,7 +7,7 @@ mod role;
 mod set_policy;
 
 pub use bytes::parse as parse_etag;
-pub use permissions::{TestIamPermissionsRequest, TestIamPermissionsResponse};
+pub use permissions::{QueryTestablePermissionsRequest, TestIamPermissionsRequest, TestIamPermissionsResponse};
 pub use policy::{AuditConfig, AuditLogConfig, Binding, Expr, GetIamPolicyRequest, Policy};
 pub use role::{CreateRoleRequest, ListRolesResponse, Role, RoleFields, RoleMask, RoleView, UndeleteRoleRequest};
 pub use set_policy::{PolicyMask, SetIamPolicyRequest, bad_policy, stale_policy};

@@ -28,7 +28,7 @@ impl Message for TestIamPermissionsRequest {
         for (at, name) in permissions.iter().enumerate() {
             match Permission::parse(name) {
                 Ok(_) | Err(PermissionError::Unknown) => {}
-                Err(error) => refuse_permission(fields, "permissions", at, error),
+                Err(error) => refuse_permission(fields, "permissions", at, name, error),
             }
         }
         Self { permissions }
@@ -36,8 +36,15 @@ impl Message for TestIamPermissionsRequest {
 }
 
 /// Notes what is wrong with one of a list of permissions.
-pub(super) fn refuse_permission(fields: &mut Fields<'_, '_>, list: &str, at: usize, error: PermissionError) {
-    fields.refuse(&format!("{list}[{at}]"), format!("Not a valid permission: {error}."));
+pub(super) fn refuse_permission(
+    fields: &mut Fields<'_, '_>,
+    list: &str,
+    at: usize,
+    name: &str,
+    error: PermissionError,
+) {
+    let name: String = name.chars().take(64).collect();
+    fields.refuse(&format!("{list}[{at}]"), format!("Permission {name} is not valid: {error}."));
 }
 
 /// The permissions that the caller has, of those asked.
@@ -47,6 +54,21 @@ pub struct TestIamPermissionsResponse {
     /// Names, in the order asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub permissions: Vec<String>,
+}
+
+/// A question for the permissions that a role may have. The answer is the same for every resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryTestablePermissionsRequest;
+
+impl Message for QueryTestablePermissionsRequest {
+    const NAME: &str = "google.iam.admin.v1.QueryTestablePermissionsRequest";
+
+    fn read(fields: &mut Fields<'_, '_>) -> Self {
+        fields.string("fullResourceName");
+        fields.int32("pageSize");
+        fields.string("pageToken");
+        Self
+    }
 }
 
 #[cfg(test)]
@@ -65,8 +87,8 @@ mod tests {
         let status = parse::<TestIamPermissionsRequest>(br#"{"permissions": ["apikeys.keys.*", "x"]}"#).unwrap_err();
         assert_eq!(
             status.message,
-            "Not a valid permission: wildcards are not allowed, name each permission.\n\
-             Not a valid permission: a permission has the form service.resource.verb, as apikeys.keys.create."
+            "Permission apikeys.keys.* is not valid: wildcards are not allowed, name each permission.\n\
+             Permission x is not valid: a permission has the form service.resource.verb, as apikeys.keys.create."
         );
     }
 

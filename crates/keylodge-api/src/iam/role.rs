@@ -207,7 +207,7 @@ fn permissions(fields: &mut Fields<'_, '_>) -> Option<PermissionSet> {
     let read = |(at, name): (usize, &String)| match Permission::parse(name) {
         Ok(permission) => Some(permission),
         Err(error) => {
-            refuse_permission(fields, "includedPermissions", at, error);
+            refuse_permission(fields, "includedPermissions", at, name, error);
             None
         }
     };

@@ -207,6 +207,13 @@ impl<'value, 'list> Fields<'value, 'list> {
         self.take(name)
     }
 
+    /// Whether a field is given, in either spelling, and is not `null`. It does not count as asked for by that.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        let snake = snake_case(name);
+        [name, &*snake].into_iter().any(|spelling| self.object.get(spelling).is_some_and(|value| !value.is_null()))
+    }
+
     /// Notes a mistake about a field in words of the message's own.
     pub fn refuse(&mut self, name: &str, description: impl Into<String>) {
         if self.is_heeded {

@@ -14,6 +14,18 @@ pub(crate) use fields::{excerpt, snake_case};
 use crate::Status;
 use crate::status::FieldViolation;
 
+/// A message without fields, as `google.protobuf.Empty`: the body of a request that says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Empty;
+
+impl Message for Empty {
+    const NAME: &str = "google.protobuf.Empty";
+
+    fn read(_: &mut Fields<'_, '_>) -> Self {
+        Self
+    }
+}
+
 /// More mistakes than this are not reported; a body full of nonsense gets a bounded answer.
 pub const MISTAKES_MAX: usize = 32;
 

@@ -1,63 +1,103 @@
 //! `POST /v2/projects/*/locations/global/keys`
 
-use axum::body::Body;
 use axum::response::Response;
 use keylodge_api::Status;
 use keylodge_api::apikeys::{KEY_TYPE, Key, NewKey};
 use keylodge_api::operation::Operation;
-use keylodge_rules::{KeyId, KeyString, KeyUid, ProjectNumber};
-use keylodge_store::{Act, OperationKind};
+use keylodge_rules::{KeyId, KeyString, KeyUid, Lookup, Timestamp};
+use keylodge_store::{Act, OperationKind, ProfileLimit, ProjectRecord};
 
-use super::{Parent, operation_name, to_wire};
-use crate::query::{Query, invalid};
-use crate::{Lodge, failure, wire};
+use super::{operation_name, to_wire};
+use crate::management::Call;
+use crate::query::invalid;
+use crate::{Lodge, failure};
 
-pub(crate) async fn create(
-    lodge: &Lodge,
-    act: &Act,
-    parent: &Parent,
-    query: &Query,
-    body: Body,
-) -> Result<Response, Status> {
-    let id = query.get("keyId").map(KeyId::choose).transpose();
+pub(crate) async fn create(mut call: Call) -> Result<Response, Status> {
+    let id = call.query.get("keyId").map(KeyId::choose).transpose();
     let id = id.map_err(|error| invalid("key_id", format!("Invalid key_id: {error}.")));
-    let new: NewKey = both(wire::read_at("key", lodge, body).await, id.as_ref().err())?;
-    let (operation, key) = make(lodge, act, parent.project.number, id?, new).await?;
-    wire::answer(&Operation::done(operation, KEY_TYPE, key), query)
+    let new: NewKey = both(call.read_at("key").await, id.as_ref().err())?;
+    if let Some(account) = &new.service_account_email {
+        service_account(&call, account).await?;
+    }
+    let act = call.act_with([
+        ("key_id", call.query.get("keyId").unwrap_or_default().to_owned()),
+        ("display_name", new.display_name.clone()),
+        ("service_account_email", new.service_account_email.clone().unwrap_or_default()),
+        ("restrictions", super::wire::in_words(&new.restrictions)),
+    ]);
+    let operation = operation_name(&call.lodge, OperationKind::CreateKey, call.project()?.number);
+    let making = Making { id: id?, operation: Some(operation.clone()), ..Making::of(new) };
+    let key = make(&call.lodge, &act, call.project()?, making).await?;
+    call.answer(&Operation::done(operation, KEY_TYPE, key))
+}
+
+/// A service account is one that Keylodge knows as an operator, or has the form of Google's: those that AI Studio's
+/// projects bring are made along with the key.
+async fn service_account(call: &Call, account: &str) -> Result<(), Status> {
+    if account.to_ascii_lowercase().ends_with(".gserviceaccount.com") {
+        return Ok(());
+    }
+    let known = call.lodge.store.operator_by_member(&format!("serviceAccount:{account}")).await;
+    match known.map_err(|error| failure::store(&error))? {
+        Some(_) => Ok(()),
+        None => {
+            let field = "key.service_account_email";
+            Err(invalid(field, format!("Invalid value at '{field}': there is no service account {account}.")))
+        }
+    }
+}
+
+/// How a key is made.
+#[derive(Debug, Default)]
+pub(crate) struct Making {
+    pub(crate) new: NewKey,
+    pub(crate) id: Option<KeyId>,
+    pub(crate) owner: String,
+    pub(crate) purpose: String,
+    pub(crate) labels: std::collections::BTreeMap<String, String>,
+    pub(crate) expire_time: Option<Timestamp>,
+    /// The workspace profile, and whether it limits how many keys an operator has of it.
+    pub(crate) profile: &'static str,
+    pub(crate) limit: Option<ProfileLimit>,
+    pub(crate) shown_once: bool,
+    pub(crate) operation: Option<String>,
+}
+
+impl Making {
+    pub(crate) fn of(new: NewKey) -> Self {
+        Self { new, ..Self::default() }
+    }
 }
 
 /// Makes a key: string made, hashed, sealed, stored, and known to the gate when this returns.
-pub(crate) async fn make(
-    lodge: &Lodge,
-    act: &Act,
-    project: ProjectNumber,
-    id: Option<KeyId>,
-    new: NewKey,
-) -> Result<(String, Key), Status> {
-    // What the store does not keep yet must not seem accepted.
-    if !new.restrictions.is_unrestricted() || new.service_account_email.is_some() {
-        return Err(invalid("key.restrictions", "Restrictions and service accounts are not stored by this version."));
-    }
+pub(crate) async fn make(lodge: &Lodge, act: &Act, project: &ProjectRecord, making: Making) -> Result<Key, Status> {
     let uid = KeyUid::from_random(lodge.random());
     let string = KeyString::issue(&lodge.random());
+    let keep = !making.shown_once && !project.strings_shown_once;
     let new = keylodge_store::NewKey {
-        id: id.unwrap_or_else(|| uid.clone().into()),
-        project,
-        display_name: new.display_name,
-        annotations: new.annotations,
-        hash: lodge.master.pepper().hash(&string),
-        sealed: lodge.vault.seal(&uid, &string, &lodge.random()),
-        operation: operation_name(lodge, OperationKind::CreateKey, project),
+        id: making.id.unwrap_or_else(|| uid.clone().into()),
+        project: project.number,
+        display_name: making.new.display_name,
+        annotations: making.new.annotations,
+        restrictions: making.new.restrictions,
+        service_account: making.new.service_account_email,
+        owner: making.owner,
+        purpose: making.purpose,
+        labels: making.labels,
+        profile: making.profile.to_owned(),
+        expire_time: making.expire_time,
+        lookup: Lookup::Hash(lodge.master.pepper().hash(&string)),
+        sealed: keep.then(|| lodge.vault.seal(&uid, 1, &string, &lodge.random())),
+        operation: making.operation,
         uid,
     };
-    let made = lodge.store.create_key(&new, act).await.map_err(|error| failure::key(&error))?;
+    let made = lodge.store.create_key(&new, making.limit, act).await.map_err(|error| failure::key(&error))?;
     lodge.feed.caught_up_with(made.revision).await.map_err(failure::not_caught_up)?;
-    let key = Key { key_string: Some(string.reveal().to_owned()), ..to_wire(&made.value) };
-    Ok((new.operation, key))
+    Ok(Key { key_string: Some(string.reveal().to_owned()), ..to_wire(&made.value) })
 }
 
 /// The message, or all mistakes of query and body together.
-fn both<T>(body: Result<T, Status>, query: Option<&Status>) -> Result<T, Status> {
+pub(crate) fn both<T>(body: Result<T, Status>, query: Option<&Status>) -> Result<T, Status> {
     match (body, query) {
         (Ok(message), None) => Ok(message),
         (Ok(_), Some(mistake)) => Err(mistake.clone()),

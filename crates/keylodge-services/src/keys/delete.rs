@@ -4,36 +4,30 @@ use axum::response::Response;
 use keylodge_api::Status;
 use keylodge_api::apikeys::KEY_TYPE;
 use keylodge_api::operation::Operation;
-use keylodge_store::{Act, KeyError, OperationKind};
+use keylodge_store::{KeyError, OperationKind};
 
 use super::wire::etag;
-use super::{Parent, key_id, operation_name, reveal};
-use crate::query::Query;
-use crate::{Lodge, failure, wire};
+use super::{key_id, operation_name, reveal};
+use crate::failure;
+use crate::management::Call;
 
 /// Deletes a key. When this has answered, the gate refuses it.
-pub(crate) async fn delete(
-    lodge: &Lodge,
-    act: &Act,
-    parent: &Parent,
-    key: &str,
-    query: &Query,
-) -> Result<Response, Status> {
-    let project = parent.project.number;
-    let fingerprint = match query.get("etag") {
-        None => None,
-        Some(expected) => {
-            let key = parent.key(lodge, key).await?;
-            if etag(&key) != expected {
-                return Err(failure::key(&KeyError::EtagMismatch));
-            }
-            Some(key.fingerprint())
-        }
-    };
+pub(crate) async fn delete(call: Call) -> Result<Response, Status> {
+    let lodge = &call.lodge;
+    let project = call.project()?.number;
+    let expected = call.query.get("etag");
     let operation = operation_name(lodge, OperationKind::DeleteKey, project);
-    let deleted = lodge.store.delete_key(project, &key_id(key)?, fingerprint, &operation, act).await;
-    let deleted = deleted.map_err(|error| failure::key(&error))?;
-    lodge.feed.caught_up_with(deleted.revision).await.map_err(failure::not_caught_up)?;
+    let (id, act) = (key_id(call.place("key"))?, call.act());
+    let step = Some((OperationKind::DeleteKey, operation.as_str()));
+    let deleted = lodge.store.alter_key(project, &id, step, &act, |key| {
+        if expected.is_some_and(|expected| expected != etag(key)) {
+            return Err(KeyError::EtagMismatch);
+        }
+        key.stage = key.stage.delete(act.at)?;
+        Ok(())
+    });
+    let deleted = deleted.await.map_err(|error| failure::key(&error))?;
+    call.in_force(deleted.revision).await?;
     let key = reveal(lodge, &deleted.value).await?;
-    wire::answer(&Operation::done(operation, KEY_TYPE, key), query)
+    call.answer(&Operation::done(operation, KEY_TYPE, key))
 }

@@ -3,11 +3,10 @@
 use axum::response::Response;
 use keylodge_api::Status;
 
-use super::{Parent, to_wire};
-use crate::query::Query;
-use crate::{Lodge, wire};
+use super::{find, to_wire};
+use crate::management::Call;
 
-pub(crate) async fn get(lodge: &Lodge, parent: &Parent, key: &str, query: &Query) -> Result<Response, Status> {
-    let key = parent.key(lodge, key).await?;
-    wire::answer(&to_wire(&key), query)
+pub(crate) async fn get(call: Call) -> Result<Response, Status> {
+    let key = find(&call.lodge, call.project()?.number, call.place("key")).await?;
+    call.answer(&to_wire(&key))
 }

@@ -3,21 +3,13 @@
 use axum::response::Response;
 use keylodge_api::Status;
 use keylodge_api::apikeys::GetKeyStringResponse;
-use keylodge_store::Act;
 
-use super::{Parent, show};
-use crate::query::Query;
-use crate::{Lodge, wire};
+use super::{find, show};
+use crate::management::Call;
 
 /// Shows the string, with an audit line.
-pub(crate) async fn get_key_string(
-    lodge: &Lodge,
-    act: &Act,
-    parent: &Parent,
-    key: &str,
-    query: &Query,
-) -> Result<Response, Status> {
-    let key = parent.key(lodge, key).await?;
-    let shown = show(lodge, act, &key).await?;
-    wire::answer(&GetKeyStringResponse { key_string: shown.key_string.unwrap_or_default() }, query)
+pub(crate) async fn get_key_string(call: Call) -> Result<Response, Status> {
+    let key = find(&call.lodge, call.project()?.number, call.place("key")).await?;
+    let shown = show(&call.lodge, &call.act(), &key).await?;
+    call.answer(&GetKeyStringResponse { key_string: shown.key_string.unwrap_or_default() })
 }

@@ -7,51 +7,51 @@ mod get_key_string;
 mod list;
 mod lookup;
 mod undelete;
+mod update;
 mod wire;
 
-pub(crate) use create::{create, make};
-pub(crate) use delete::delete;
-pub(crate) use get::get;
-pub(crate) use get_key_string::get_key_string;
-pub(crate) use list::list;
-pub(crate) use lookup::lookup;
-pub(crate) use undelete::undelete;
-pub(crate) use wire::{operation_name, reveal, show, to_wire};
+pub(crate) use create::{Making, make};
+pub(crate) use wire::{key_name, operation_name, reveal, show, to_wire};
 
 use keylodge_api::Status;
-use keylodge_rules::KeyId;
-use keylodge_store::{KeyRecord, ProjectRecord};
+use keylodge_rules::{KeyId, ProjectNumber};
+use keylodge_store::KeyRecord;
 
-use crate::query::invalid;
-use crate::{Lodge, failure, projects};
+use crate::management::Route;
+use crate::management::route::route;
+use crate::{Lodge, failure};
 
-/// Where keys live: `projects/P/locations/global`.
-pub(crate) struct Parent {
-    pub(crate) project: ProjectRecord,
-}
+/// The routes of API Keys v2.
+pub(crate) const ROUTES: &[Route] = &[
+    route!("POST" "/v2/projects/{project}/locations/{location}/keys", API_KEYS "google.api.apikeys.v2.ApiKeys.CreateKey",
+        "apikeys.keys.create" on Project, ["keyId"], create::create),
+    route!("GET" "/v2/projects/{project}/locations/{location}/keys", API_KEYS "google.api.apikeys.v2.ApiKeys.ListKeys",
+        "apikeys.keys.list" on Project, ["pageSize", "pageToken", "showDeleted"], list::list),
+    route!("GET" "/v2/projects/{project}/locations/{location}/keys/{key}", API_KEYS "google.api.apikeys.v2.ApiKeys.GetKey",
+        "apikeys.keys.get" on Project, [], get::get),
+    route!("GET" "/v2/projects/{project}/locations/{location}/keys/{key}/keyString",
+        API_KEYS "google.api.apikeys.v2.ApiKeys.GetKeyString",
+        "apikeys.keys.getKeyString" on Project, [], get_key_string::get_key_string),
+    route!("PATCH" "/v2/projects/{project}/locations/{location}/keys/{key}",
+        API_KEYS "google.api.apikeys.v2.ApiKeys.UpdateKey",
+        "apikeys.keys.update" on Project, ["updateMask", "checkExistingUsage"], update::update),
+    route!("DELETE" "/v2/projects/{project}/locations/{location}/keys/{key}",
+        API_KEYS "google.api.apikeys.v2.ApiKeys.DeleteKey",
+        "apikeys.keys.delete" on Project, ["etag", "checkExistingUsage"], delete::delete),
+    route!("POST" "/v2/projects/{project}/locations/{location}/keys/{key}:undelete",
+        API_KEYS "google.api.apikeys.v2.ApiKeys.UndeleteKey",
+        "apikeys.keys.undelete" on Project, [], undelete::undelete),
+    route!("GET" "/v2/keys:lookupKey", API_KEYS "google.api.apikeys.v2.ApiKeys.LookupKey",
+        "apikeys.keys.lookup" on Each, ["keyString"], lookup::lookup),
+];
 
-impl Parent {
-    /// Finds the project by id or number. One that is missing reads as one that is not the caller's.
-    pub(crate) async fn find(lodge: &Lodge, project: &str, location: &str, permission: &str) -> Result<Self, Status> {
-        if location != "global" {
-            return Err(invalid("parent", format!("Location '{location}' does not exist; keys live in 'global'.")));
-        }
-        let found = projects::find(lodge, project).await?;
-        found.map(|project| Self { project }).ok_or_else(|| {
-            let resource = format!("//apikeys.googleapis.com/projects/{project}/locations/global");
-            projects::denied(permission, &resource)
-        })
-    }
-
-    /// Finds a key by id or uid; 404 where there is none.
-    async fn key(&self, lodge: &Lodge, id: &str) -> Result<KeyRecord, Status> {
-        let id = key_id(id)?;
-        let found = lodge.store.key(self.project.number, &id, lodge.now()).await;
-        found.map_err(|error| failure::store(&error))?.ok_or_else(failure::no_such_key)
-    }
+/// Finds a key by id or uid; 404 where there is none.
+pub(crate) async fn find(lodge: &Lodge, project: ProjectNumber, id: &str) -> Result<KeyRecord, Status> {
+    let found = lodge.store.key(project, &key_id(id)?, lodge.now()).await;
+    found.map_err(|error| failure::store(&error))?.ok_or_else(failure::no_such_key)
 }
 
 /// An id that can be no key's names no key.
-fn key_id(text: &str) -> Result<KeyId, Status> {
+pub(crate) fn key_id(text: &str) -> Result<KeyId, Status> {
     KeyId::refer(text).map_err(|_| failure::no_such_key())
 }

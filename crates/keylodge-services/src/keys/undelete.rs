@@ -4,24 +4,26 @@ use axum::response::Response;
 use keylodge_api::Status;
 use keylodge_api::apikeys::KEY_TYPE;
 use keylodge_api::operation::Operation;
-use keylodge_store::{Act, OperationKind};
+use keylodge_api::proto_json::Empty;
+use keylodge_store::OperationKind;
 
-use super::{Parent, key_id, operation_name, reveal};
-use crate::query::Query;
-use crate::{Lodge, failure, wire};
+use super::{key_id, operation_name, reveal};
+use crate::failure;
+use crate::management::Call;
 
-pub(crate) async fn undelete(
-    lodge: &Lodge,
-    act: &Act,
-    parent: &Parent,
-    key: &str,
-    query: &Query,
-) -> Result<Response, Status> {
-    let project = parent.project.number;
+pub(crate) async fn undelete(mut call: Call) -> Result<Response, Status> {
+    let Empty = call.read().await?;
+    let lodge = &call.lodge;
+    let project = call.project()?.number;
     let operation = operation_name(lodge, OperationKind::UndeleteKey, project);
-    let undeleted = lodge.store.undelete_key(project, &key_id(key)?, &operation, act).await;
-    let undeleted = undeleted.map_err(|error| failure::key(&error))?;
-    lodge.feed.caught_up_with(undeleted.revision).await.map_err(failure::not_caught_up)?;
+    let (id, act) = (key_id(call.place("key"))?, call.act());
+    let step = Some((OperationKind::UndeleteKey, operation.as_str()));
+    let undeleted = lodge.store.alter_key(project, &id, step, &act, |key| {
+        key.stage = key.stage.undelete(act.at)?;
+        Ok(())
+    });
+    let undeleted = undeleted.await.map_err(|error| failure::key(&error))?;
+    call.in_force(undeleted.revision).await?;
     let key = reveal(lodge, &undeleted.value).await?;
-    wire::answer(&Operation::done(operation, KEY_TYPE, key), query)
+    call.answer(&Operation::done(operation, KEY_TYPE, key))
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use http::header::USER_AGENT;
 use http::{HeaderValue, Request};
 use keylodge_api::REQUEST_ID_HEADER;
-use keylodge_gate::{Pass, Refused};
+use keylodge_gate::{Pass, Peer, Refused};
 use keylodge_rules::secret::mask;
 use tower::{Layer, Service};
 
-use crate::{Lodge, operator};
+use crate::Lodge;
+use crate::management::Route;
 
 /// The name of a request, in the log and in `x-request-id` of the answer. Made here; what callers send is not taken
 /// over, so that nobody can write into the log.
@@ -79,6 +81,8 @@ where
         let begin = lodge.now();
         let verb = request.method().clone();
         let path = loggable(request.uri().path());
+        let address = Peer::of(request.extensions()).map(|peer| peer.ip());
+        let client = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
         request.extensions_mut().insert(RequestId(id.clone()));
         let answer = self.inner.call(request);
         Box::pin(async move {
@@ -89,6 +93,9 @@ where
                 response.headers_mut().insert(REQUEST_ID_HEADER, value);
             }
             let seen = Seen::of(&response);
+            if let Some(pass) = seen.pass {
+                lodge.uses.note_key(pass, address, client.as_deref().unwrap_or_default(), begin);
+            }
             lodge.metrics.count_request(seen.surface, seen.short_method(), response.status(), took);
             if let Some(refused) = seen.refused {
                 lodge.metrics.count_refusal(refused.refusal.word());
@@ -120,7 +127,7 @@ impl<'answer> Seen<'answer> {
         let pass = extensions.get::<Pass>();
         let refused = extensions.get::<Refused>();
         let gated = extensions.get::<keylodge_gate::Target>().map(|target| target.method.as_str());
-        let managed = extensions.get::<operator::Target>().map(|target| target.method);
+        let managed = extensions.get::<&'static Route>().map(|route| route.method);
         let (surface, method) = match (pass.map(Pass::method).or(gated), managed) {
             (Some(method), _) => ("gemini", method),
             (None, Some(method)) => ("management", method),

@@ -4,7 +4,7 @@
 //! Terms side by side are joined by AND. A value matches whole, letters of either case alike; a `*` at its beginning or
 //! end stands for anything.
 
-use keylodge_api::resource_manager::Project;
+use keylodge_api::resource_manager::v1::Project;
 
 /// The longest filter that is read, in bytes.
 const BYTES_MAX: usize = 2048;
@@ -25,11 +25,28 @@ pub(super) enum Filter {
 pub(super) struct NotAFilter;
 
 impl Filter {
+    /// Reads a v1 filter: terms side by side must all match.
     pub(super) fn parse(text: &str) -> Result<Self, NotAFilter> {
+        Self::read(text, Word::And)
+    }
+
+    /// Reads a v3 query: of terms side by side one must match, as v3's documentation has it.
+    pub(super) fn parse_query(text: &str) -> Result<Self, NotAFilter> {
+        Self::read(text, Word::Or)
+    }
+
+    fn read(text: &str, side_by_side: Word) -> Result<Self, NotAFilter> {
         if text.len() > BYTES_MAX {
             return Err(NotAFilter);
         }
-        let words = words(text)?;
+        let mut words: Vec<Word> = Vec::new();
+        for word in words_of(text)? {
+            let begins = matches!(word, Word::Term { .. } | Word::Not | Word::Open);
+            if begins && matches!(words.last(), Some(Word::Term { .. } | Word::Close)) {
+                words.push(side_by_side.clone());
+            }
+            words.push(word);
+        }
         if words.iter().filter(|word| matches!(word, Word::Open | Word::Not)).count() > NESTING_MAX {
             return Err(NotAFilter);
         }
@@ -43,7 +60,7 @@ impl Filter {
             Self::All(filters) => filters.iter().all(|filter| filter.matches(project)),
             Self::Any(filters) => filters.iter().any(|filter| filter.matches(project)),
             Self::Not(filter) => !filter.matches(project),
-            Self::Term { field, value } => field_of(project, field).is_some_and(|found| matches(found, value)),
+            Self::Term { field, value } => field_of(project, field).is_some_and(|found| matches(&found, value)),
         }
     }
 }
@@ -68,17 +85,14 @@ fn any(rest: &mut &[Word]) -> Result<Filter, NotAFilter> {
     Ok(one_or(filters, Filter::Any))
 }
 
-/// `a AND b c`
+/// `a AND b AND c`
 fn all(rest: &mut &[Word]) -> Result<Filter, NotAFilter> {
     let mut filters = vec![one(rest)?];
-    loop {
-        match rest {
-            [Word::And, more @ ..] => *rest = more,
-            [] | [Word::Or | Word::Close, ..] => return Ok(one_or(filters, Filter::All)),
-            _ => {}
-        }
+    while let [Word::And, more @ ..] = rest {
+        *rest = more;
         filters.push(one(rest)?);
     }
+    Ok(one_or(filters, Filter::All))
 }
 
 fn one(rest: &mut &[Word]) -> Result<Filter, NotAFilter> {
@@ -104,7 +118,7 @@ fn one_or(mut filters: Vec<Filter>, many: fn(Vec<Filter>) -> Filter) -> Filter {
     }
 }
 
-fn words(text: &str) -> Result<Vec<Word>, NotAFilter> {
+fn words_of(text: &str) -> Result<Vec<Word>, NotAFilter> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -154,13 +168,18 @@ fn value(text: &str) -> Result<(String, &str), NotAFilter> {
     if value.is_empty() { Err(NotAFilter) } else { Ok((value.to_owned(), more)) }
 }
 
-fn field_of<'project>(project: &'project Project, field: &str) -> Option<&'project str> {
+/// A field by its name in v1 or v3.
+fn field_of(project: &Project, field: &str) -> Option<String> {
+    let parent = project.parent.as_ref();
     match field {
-        "name" => Some(&project.name),
-        "id" | "projectId" => Some(&project.project_id),
-        "projectNumber" => Some(&project.project_number),
-        "lifecycleState" => Some(&project.lifecycle_state),
-        _ => project.labels.get(field.strip_prefix("labels.")?).map(String::as_str),
+        "name" | "displayName" => Some(project.name.clone()),
+        "id" | "projectId" => Some(project.project_id.clone()),
+        "projectNumber" => Some(project.project_number.clone()),
+        "lifecycleState" | "state" => Some(project.lifecycle_state.clone()),
+        "parent" => parent.map(|parent| format!("{}s/{}", parent.kind, parent.id)),
+        "parent.type" => parent.map(|parent| parent.kind.clone()),
+        "parent.id" => parent.map(|parent| parent.id.clone()),
+        _ => project.labels.get(field.strip_prefix("labels.")?).cloned(),
     }
 }
 
@@ -180,6 +199,10 @@ mod tests {
     use super::*;
 
     fn check(filter: &str) -> bool {
+        check_with(Filter::parse(filter))
+    }
+
+    fn check_with(filter: Result<Filter, NotAFilter>) -> bool {
         let project = Project {
             project_number: "123456789012".into(),
             project_id: "team-blue".into(),
@@ -188,7 +211,7 @@ mod tests {
             labels: [("team".to_owned(), "blue".to_owned())].into(),
             ..Project::default()
         };
-        Filter::parse(filter).unwrap().matches(&project)
+        filter.unwrap().matches(&project)
     }
 
     #[test]
@@ -208,6 +231,18 @@ mod tests {
             ("id:*am-b* labels.team:blue", true),
         ] {
             assert_eq!(check(filter), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn of_terms_side_by_side_in_a_query_one_is_enough() {
+        for (query, expected) in [
+            ("displayName:nobody id:team-blue", true),
+            ("displayName:nobody AND id:team-blue", false),
+            ("state:ACTIVE parent:organizations/1", true),
+            ("parent.id:1", false),
+        ] {
+            assert_eq!(check_with(Filter::parse_query(query)), expected, "{query}");
         }
     }
 

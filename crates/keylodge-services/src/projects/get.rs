@@ -1,14 +1,15 @@
-//! `GET /v1/projects/*`
+//! `GET /v1/projects/*`, `GET /v3/projects/*`
 
 use axum::response::Response;
 use keylodge_api::Status;
-use keylodge_store::ProjectError;
 
-use super::{find, to_wire};
-use crate::query::Query;
-use crate::{Lodge, failure, wire};
+use super::{to_v1, to_v3};
+use crate::management::Call;
 
-pub(crate) async fn get(lodge: &Lodge, project: &str, query: &Query) -> Result<Response, Status> {
-    let project = find(lodge, project).await?.ok_or_else(|| failure::project(&ProjectError::NoSuchProject))?;
-    wire::answer(&to_wire(&project), query)
+pub(crate) async fn v1(call: Call) -> Result<Response, Status> {
+    call.answer(&to_v1(call.project()?))
+}
+
+pub(crate) async fn v3(call: Call) -> Result<Response, Status> {
+    call.answer(&to_v3(call.project()?))
 }

@@ -3,9 +3,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod audit;
+mod bulk;
 mod callers;
 mod gemini;
+mod import;
 mod keys;
+mod keys_restrictions;
+mod keys_update;
 mod observe;
+mod openapi;
+mod operators;
+mod organizations;
+mod policies;
 mod projects;
+mod projects_v3;
+mod receipts;
+mod rotation;
+mod services;
 mod support;
+mod visitor;
+mod workspace;

@@ -79,7 +79,7 @@ async fn a_service_that_is_switched_off_is_refused_by_the_very_next_call() {
         assert_eq!(house.manage("GET", service, None).await.json()["state"], state);
     }
     let on = house.manage("GET", "/v1/projects/default-project/services?filter=state%3AENABLED", None).await.json();
-    assert_eq!(on["services"].as_array().unwrap().len(), 2);
+    assert_eq!(on["services"].as_array().unwrap().len(), 6);
     let unknown = house.manage("POST", &service.replace("generativelanguage", "nosuch"), None).await;
     assert_eq!(unknown.http, 404, "no such verb");
     let unknown = format!("{}:enable", service.replace("generativelanguage", "nosuch"));

@@ -10,8 +10,10 @@ use http_body_util::BodyExt;
 use keylodge_model::{Engine, Script};
 use keylodge_rules::{OperatorToken, Timestamp};
 use keylodge_services::observe::Metrics;
-use keylodge_services::{Follower, Limits, Lodge, LodgeParts, ModelEntry, Models, first_start, router};
-use keylodge_store::{MasterKey, Store, Vault};
+use keylodge_services::{
+    Catalogue, Follower, Limits, Lodge, LodgeParts, ModelEntry, Models, Uses, WorkspaceRules, first_start, router,
+};
+use keylodge_store::{MasterKey, Store, StoreOptions, Vault};
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -58,6 +60,40 @@ impl Answer {
         let text = |name: &str| error[name].as_str().unwrap().to_owned();
         (self.http, text("status"), text("message"))
     }
+
+    /// What came back where all went well.
+    #[track_caller]
+    pub(crate) fn ok(&self) -> Value {
+        assert_eq!(self.http, 200, "{}", self.text());
+        self.json()
+    }
+
+    /// HTTP status and canonical code of an error.
+    #[track_caller]
+    pub(crate) fn refused(&self) -> (u16, String) {
+        assert_ne!(self.http, 200, "{}", self.text());
+        let (http, status, _) = self.error();
+        (http, status)
+    }
+
+    /// The `ErrorInfo` of an error: reason and metadata.
+    #[track_caller]
+    pub(crate) fn reason(&self) -> (String, Value) {
+        let body = self.json();
+        let detail = &body["error"]["details"][0];
+        assert_eq!(detail["@type"], "type.googleapis.com/google.rpc.ErrorInfo", "{body}");
+        (detail["reason"].as_str().unwrap().to_owned(), detail["metadata"].clone())
+    }
+
+    /// The fields that a 400 complains of.
+    #[track_caller]
+    pub(crate) fn wrong_fields(&self) -> Vec<String> {
+        assert_eq!(self.refused(), (400, "INVALID_ARGUMENT".to_owned()), "{}", self.text());
+        let body = self.json();
+        let details = body["error"]["details"].as_array().unwrap().clone();
+        let violations = details.iter().filter_map(|detail| detail["fieldViolations"].as_array()).flatten();
+        violations.map(|violation| violation["field"].as_str().unwrap_or_default().to_owned()).collect()
+    }
 }
 
 impl House {
@@ -67,7 +103,9 @@ impl House {
 
     pub(crate) async fn with_script(script: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("keylodge.db")).await.unwrap();
+        let master = MasterKey::new([9; 32]);
+        let options = StoreOptions { node: "test".to_owned(), keys_per_project_max: 300 };
+        let store = Store::open(&folder.path().join("keylodge.db"), &master, options).await.unwrap();
         let (follower, feed, index) = Follower::start(store.clone()).await.unwrap();
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(follower.run(stopped));
@@ -79,7 +117,6 @@ impl House {
         });
         let clock = Arc::new(AtomicI64::new(NOON));
         let dice = AtomicU64::new(1);
-        let master = MasterKey::new([9; 32]);
         let lodge = Lodge::new(LodgeParts {
             store,
             vault: Vault::new(&master),
@@ -87,6 +124,9 @@ impl House {
             index,
             feed,
             models: Models::new(vec![engine], entries.into()),
+            catalogue: Catalogue::with(Vec::new()),
+            workspace: WorkspaceRules::default(),
+            uses: Uses::default(),
             limits: Limits {
                 body_bytes_max: BODY_BYTES_MAX,
                 body_time_max: Duration::from_secs(60),

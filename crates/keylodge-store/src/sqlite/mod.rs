@@ -5,17 +5,24 @@ mod feed;
 mod keys;
 mod operations;
 mod operators;
+mod organizations;
+mod policies;
 mod projects;
+mod roles;
 mod row;
+mod strings;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use keylodge_rules::audit::AuditKey;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{SqlSafeStr, Sqlite, Transaction};
 
-use crate::{MasterKey, StoreError};
+use crate::{MasterKey, OpenError, StoreError};
 use row::Columns;
 
 /// How long a step waits for the database before it gives up, in seconds.
@@ -24,21 +31,41 @@ pub const BUSY_SECONDS_MAX: u64 = 5;
 /// How many reads go on at a time.
 const READERS: u32 = 4;
 
+pub use keys::ProfileLimit;
+pub use policies::DEPLOYMENT;
+pub use projects::Among;
+pub use strings::CALLERS_MAX;
+
+/// What a store is opened with.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// The name of this node, in signed statements.
+    pub node: String,
+    /// How many keys a project may have, deleted ones included.
+    pub keys_per_project_max: u64,
+}
+
 /// Everything Keylodge keeps. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct Store(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     writer: SqlitePool,
     readers: SqlitePool,
+    audit_key: AuditKey,
+    options: StoreOptions,
 }
 
 impl Store {
-    /// Opens the database file, makes it if it is not there, and brings its schema up to date.
+    /// Opens the database file, makes it if it is not there, and brings its schema up to date. An empty database takes
+    /// the first master key it sees.
     ///
     /// # Errors
-    /// When the file cannot be opened, or a newer Keylodge wrote its schema.
-    pub async fn open(file: &Path) -> Result<Self, StoreError> {
+    /// When the file cannot be opened, a newer Keylodge wrote its schema, or it was made under another master key.
+    pub async fn open(file: &Path, master: &MasterKey, options: StoreOptions) -> Result<Self, OpenError> {
         let wait = Duration::from_secs(BUSY_SECONDS_MAX);
-        let options = SqliteConnectOptions::new()
+        let sqlite = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
@@ -46,17 +73,18 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(wait);
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(wait);
-        let writer = pool(1).connect_with(options.clone()).await?;
+        let writer = pool(1).connect_with(sqlite.clone()).await?;
         migrations().run(&writer).await.map_err(|error| sqlx::Error::Migrate(Box::new(error)))?;
-        let readers = pool(READERS).min_connections(READERS).connect_with(options).await?;
-        Ok(Self { writer, readers })
+        let readers = pool(READERS).min_connections(READERS).connect_with(sqlite).await?;
+        let store = Self(Arc::new(Parts { writer, readers, audit_key: master.audit_key(), options }));
+        if !store.is_under(master).await? {
+            return Err(OpenError::OtherMasterKey);
+        }
+        store.chain_old_lines().await?;
+        Ok(store)
     }
 
-    /// Whether this is the master key that everything here is protected by. An empty database takes the first it sees.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn is_under(&self, master: &MasterKey) -> Result<bool, StoreError> {
+    async fn is_under(&self, master: &MasterKey) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let insert = sqlx::query("INSERT INTO masters (master, check_value) VALUES (1, ?) ON CONFLICT DO NOTHING");
         insert.bind(&master.check_value()[..]).execute(&mut *tx).await?;
@@ -66,10 +94,30 @@ impl Store {
         Ok(kept == master.check_value())
     }
 
+    /// Signs the audit log and receipts.
+    #[must_use]
+    pub fn audit_key(&self) -> &AuditKey {
+        &self.0.audit_key
+    }
+
+    /// The name of this node, in signed statements.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.0.options.node
+    }
+
+    fn keys_per_project_max(&self) -> u64 {
+        self.0.options.keys_per_project_max
+    }
+
+    fn readers(&self) -> &SqlitePool {
+        &self.0.readers
+    }
+
     /// Closes the database once the steps under way are done.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        self.0.readers.close().await;
+        self.0.writer.close().await;
     }
 
     /// Whether the database answers.
@@ -77,25 +125,25 @@ impl Store {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1 FROM changes LIMIT 1").fetch_optional(&self.readers).await?;
+        sqlx::query("SELECT 1 FROM changes LIMIT 1").fetch_optional(self.readers()).await?;
         Ok(())
     }
 
     /// A transaction that holds the write lock from its beginning, so that what it reads stays true until it commits.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+        self.0.writer.begin_with("BEGIN IMMEDIATE").await
     }
 }
 
 fn migrations() -> Migrator {
-    let start = include_str!("../../migrations/sqlite/0001_start.sql");
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "start".into(),
-        MigrationType::Simple,
-        start.into_sql_str(),
-        false,
-    )])
+    let steps = [
+        (1, "start", include_str!("../../migrations/sqlite/0001_start.sql")),
+        (2, "management", include_str!("../../migrations/sqlite/0002_management.sql")),
+    ];
+    let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
+        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(steps.map(migration).into())
 }
 
 /// Whether a write failed because it would have made a second of what must be unique.

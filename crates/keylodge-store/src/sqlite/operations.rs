@@ -1,6 +1,6 @@
 //! Finished operations, so that whoever polls one finds it.
 
-use keylodge_rules::ProjectNumber;
+use keylodge_rules::{ProjectNumber, Timestamp};
 use sqlx::{Sqlite, Transaction};
 
 use super::Store;
@@ -14,7 +14,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn operation(&self, name: &str) -> Result<Option<Operation>, StoreError> {
         let row = sqlx::query("SELECT * FROM operations WHERE name = ?").bind(name);
-        let Some(row) = row.fetch_optional(&self.readers).await? else { return Ok(None) };
+        let Some(row) = row.fetch_optional(self.readers()).await? else { return Ok(None) };
         let columns = Columns::of("operations", &row);
         let kind = OperationKind::from_word(&columns.text("kind")?).ok_or_else(|| columns.contradiction("kind"))?;
         Ok(Some(Operation {
@@ -22,11 +22,25 @@ impl Store {
             kind,
             project: columns.project_number("project_number")?,
             subject: columns.text("subject")?,
+            principal: columns.text("principal")?,
             create_time: columns.time("create_time")?,
         }))
     }
+
+    /// Forgets operations that were done before a time. Gives how many there were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn forget_operations(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let done = sqlx::query("DELETE FROM operations WHERE create_time < ?").bind(before.micros());
+        let forgotten = done.execute(&mut *tx).await?.rows_affected();
+        tx.commit().await?;
+        Ok(forgotten)
+    }
 }
 
+/// Keeps an operation; one without a name is none.
 pub(super) async fn keep(
     tx: &mut Transaction<'static, Sqlite>,
     act: &Act,
@@ -35,13 +49,19 @@ pub(super) async fn keep(
     project: ProjectNumber,
     subject: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO operations (name, kind, project_number, subject, create_time) VALUES (?, ?, ?, ?, ?)")
-        .bind(name)
-        .bind(kind.word())
-        .bind(signed(project.get()))
-        .bind(subject)
-        .bind(act.at.micros())
-        .execute(&mut **tx)
-        .await?;
+    if name.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO operations (name, kind, project_number, subject, principal, create_time) VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(name)
+    .bind(kind.word())
+    .bind(signed(project.get()))
+    .bind(subject)
+    .bind(&act.principal)
+    .bind(act.at.micros())
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use keylodge_rules::audit::ChainHash;
 use keylodge_rules::{
-    KeyHash, KeyId, KeyUid, ProjectId, ProjectNumber, ProjectState, Revision, ServiceName, Stage, Timestamp,
+    KeyHash, KeyId, KeyUid, Lookup, ProjectId, ProjectNumber, ProjectState, Restrictions, Revision, ServiceName, Stage,
+    Timestamp,
 };
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::StoreError;
+use crate::{StoreError, restrictions};
 
 /// A row of a table.
 pub(super) struct Columns<'row> {
@@ -38,11 +40,6 @@ impl<'row> Columns<'row> {
         Ok(Revision(number))
     }
 
-    pub(super) fn hash(&self, column: &'static str) -> Result<KeyHash, StoreError> {
-        let bytes: [u8; 32] = self.bytes(column)?.try_into().map_err(|_| self.contradiction(column))?;
-        Ok(KeyHash::from_bytes(bytes))
-    }
-
     pub(super) fn uid(&self, column: &'static str) -> Result<KeyUid, StoreError> {
         KeyUid::parse(&self.text(column)?).map_err(|_| self.contradiction(column))
     }
@@ -68,17 +65,65 @@ impl<'row> Columns<'row> {
     }
 
     pub(super) fn stage(&self, column: &'static str) -> Result<Stage, StoreError> {
-        let deleted: Option<i64> = self.row.try_get(column).map_err(|_| self.contradiction(column))?;
-        Ok(deleted.map_or(Stage::Live, |at| Stage::Deleted { at: Timestamp::from_micros(at) }))
+        Ok(self.optional_time(column)?.map_or(Stage::Live, |at| Stage::Deleted { at }))
+    }
+
+    pub(super) fn flag(&self, column: &'static str) -> Result<bool, StoreError> {
+        Ok(self.integer(column)? != 0)
+    }
+
+    pub(super) fn count(&self, column: &'static str) -> Result<u64, StoreError> {
+        u64::try_from(self.integer(column)?).map_err(|_| self.contradiction(column))
+    }
+
+    pub(super) fn generation(&self, column: &'static str) -> Result<u32, StoreError> {
+        u32::try_from(self.integer(column)?).map_err(|_| self.contradiction(column))
+    }
+
+    pub(super) fn optional(&self, column: &'static str) -> Result<Option<i64>, StoreError> {
+        self.row.try_get(column).map_err(|_| self.contradiction(column))
+    }
+
+    pub(super) fn optional_time(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.optional(column)?.map(Timestamp::from_micros))
+    }
+
+    pub(super) fn optional_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
+        self.row.try_get(column).map_err(|_| self.contradiction(column))
+    }
+
+    pub(super) fn chain_hash(&self, column: &'static str) -> Result<ChainHash, StoreError> {
+        let bytes: [u8; 32] = self.bytes(column)?.try_into().map_err(|_| self.contradiction(column))?;
+        Ok(ChainHash::from_bytes(bytes))
+    }
+
+    pub(super) fn lookup(&self, kind: &'static str, column: &'static str) -> Result<Lookup, StoreError> {
+        let bytes: [u8; 32] = self.bytes(column)?.try_into().map_err(|_| self.contradiction(column))?;
+        match self.text(kind)?.as_str() {
+            "hmac" => Ok(Lookup::Hash(KeyHash::from_bytes(bytes))),
+            "sha256" => Ok(Lookup::Sha256(bytes)),
+            _ => Err(self.contradiction(kind)),
+        }
+    }
+
+    pub(super) fn restrictions(&self, column: &'static str) -> Result<Restrictions, StoreError> {
+        let json = serde_json::from_str(&self.text(column)?).map_err(|_| self.contradiction(column))?;
+        restrictions::from_json(&json).ok_or_else(|| self.contradiction(column))
     }
 
     pub(super) fn string_map(&self, column: &'static str) -> Result<BTreeMap<String, String>, StoreError> {
         serde_json::from_str(&self.text(column)?).map_err(|_| self.contradiction(column))
     }
 
+    pub(super) fn strings(&self, column: &'static str) -> Result<Vec<String>, StoreError> {
+        serde_json::from_str(&self.text(column)?).map_err(|_| self.contradiction(column))
+    }
+
     pub(super) fn services(&self, column: &'static str) -> Result<BTreeSet<ServiceName>, StoreError> {
-        let names: Vec<String> = serde_json::from_str(&self.text(column)?).map_err(|_| self.contradiction(column))?;
-        names.iter().map(|name| ServiceName::parse(name).map_err(|_| self.contradiction(column))).collect()
+        self.strings(column)?
+            .iter()
+            .map(|name| ServiceName::parse(name).map_err(|_| self.contradiction(column)))
+            .collect()
     }
 
     pub(super) fn contradiction(&self, column: &'static str) -> StoreError {
@@ -99,6 +144,19 @@ pub(super) fn signed(number: u64) -> i64 {
 pub(super) fn services_json(services: &BTreeSet<ServiceName>) -> String {
     let names: Vec<&str> = services.iter().map(ServiceName::as_str).collect();
     serde_json::json!(names).to_string()
+}
+
+/// How a string is recognised, as it is kept: kind and bytes.
+pub(super) fn lookup_columns(lookup: &Lookup) -> (&'static str, &[u8]) {
+    match lookup {
+        Lookup::Hash(hash) => ("hmac", hash.as_bytes()),
+        Lookup::Sha256(digest) => ("sha256", digest),
+    }
+}
+
+/// A moment that may be missing, as it is kept.
+pub(super) fn micros(time: Option<Timestamp>) -> Option<i64> {
+    time.map(Timestamp::micros)
 }
 
 /// A map as it is kept.

@@ -37,6 +37,9 @@ pub(crate) fn run(command: &ConfigCommand, flags: &Flags) -> ExitCode {
             for (name, engine, place) in given.models.iter().flatten() {
                 rows.push(vec![format!("models.{name}"), engine.clone(), place.to_string()]);
             }
+            for (name, title, place) in &given.services {
+                rows.push(vec![format!("services.{name}"), title.clone(), place.to_string()]);
+            }
             output::table(&["SETTING", "VALUE", "FROM"], rows);
             ExitCode::SUCCESS
         }

@@ -6,8 +6,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
-use keylodge_services::Limits;
-use keylodge_store::MasterKey;
+use keylodge_rules::ServiceName;
+use keylodge_services::{Limits, ServiceEntry, WorkspaceRules};
+use keylodge_store::record::KEYS_PER_PROJECT_MAX;
+use keylodge_store::{MasterKey, StoreOptions};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::given::{Given, Mistake, Place};
@@ -26,6 +28,9 @@ pub(crate) struct Config {
     pub(crate) model: Model,
     pub(crate) models: Vec<(String, EngineKind)>,
     pub(crate) limits: Limits,
+    pub(crate) store: StoreOptions,
+    pub(crate) services: Vec<ServiceEntry>,
+    pub(crate) workspace: WorkspaceRules,
     pub(crate) connections_max: usize,
     pub(crate) drain_time_max: Duration,
     pub(crate) log_format: Format,
@@ -66,6 +71,7 @@ impl Config {
         let base = etcetera::choose_base_strategy().ok();
         let data = base.as_ref().map(|base| base.data_dir().join("keylodge"));
         let cache = base.as_ref().map(|base| base.cache_dir().join("keylodge"));
+        let workspace = WorkspaceRules::default();
         let engine = check.or("engine", EngineKind::Auto, engine);
         let config = Self {
             listen: check.or("listen", SocketAddr::from(([127, 0, 0, 1], 8585)), |text| {
@@ -95,6 +101,30 @@ impl Config {
                     300,
                     whole(1, 86_400),
                 )),
+            },
+            store: StoreOptions {
+                node: check.or("node", "local".to_owned(), node),
+                keys_per_project_max: check.or(
+                    "limits.keys_per_project_max",
+                    KEYS_PER_PROJECT_MAX,
+                    whole(1, 100_000_000),
+                ),
+            },
+            services: services(&mut check),
+            workspace: WorkspaceRules {
+                terms_version: check.or("workspace.terms_version", workspace.terms_version, node),
+                projects_max: narrow(check.or(
+                    "workspace.projects_max",
+                    u64::from(workspace.projects_max),
+                    whole(1, 10_000),
+                )),
+                keys_max: narrow(check.or("workspace.keys_max", u64::from(workspace.keys_max), whole(1, 10_000))),
+                projects_at_once_max: narrow(check.or(
+                    "workspace.projects_at_once_max",
+                    u64::from(workspace.projects_at_once_max),
+                    whole(1, 1000),
+                )),
+                jules_keys_max: check.or("workspace.jules_keys_max", workspace.jules_keys_max, whole(0, 1_000_000)),
             },
             connections_max: size(check.or("limits.connections_max", 4096, whole(1, 1_000_000))),
             drain_time_max: Duration::from_secs(check.or("limits.drain_seconds_max", 30, whole(0, 3600))),
@@ -167,6 +197,18 @@ fn models(check: &mut Check<'_>, default: EngineKind) -> Vec<(String, EngineKind
     models
 }
 
+/// The services that settings add to those that are built in.
+fn services(check: &mut Check<'_>) -> Vec<ServiceEntry> {
+    let mut services = Vec::new();
+    for (name, title, place) in &check.given.services {
+        match ServiceName::parse(name) {
+            Ok(name) => services.push(ServiceEntry { name, title: title.clone() }),
+            Err(error) => check.mistakes.push(Mistake { place: place.clone(), problem: format!("'{name}': {error}") }),
+        }
+    }
+    services
+}
+
 fn engine(text: &str) -> Result<EngineKind, &'static str> {
     match text {
         "auto" => Ok(EngineKind::Auto),
@@ -183,6 +225,13 @@ fn log_format(text: &str) -> Result<Format, &'static str> {
         "json" => Ok(Format::Json),
         _ => Err("'auto', 'human' or 'json'"),
     }
+}
+
+/// A name in signed statements, or of a version.
+fn node(text: &str) -> Result<String, &'static str> {
+    let fits = (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    if fits { Ok(text.to_owned()) } else { Err("1 to 63 letters, digits, '-', '.' and '_'") }
 }
 
 fn url(text: &str) -> Result<String, &'static str> {

@@ -55,6 +55,8 @@ pub(crate) struct Given {
     pub(crate) values: BTreeMap<String, (String, Place)>,
     /// The table of models, if the file has one: name, engine, place.
     pub(crate) models: Option<Vec<(String, String, Place)>>,
+    /// The table of services: name, title, place.
+    pub(crate) services: Vec<(String, String, Place)>,
     pub(crate) mistakes: Vec<Mistake>,
     /// What the environment says that is no setting: where the server is and who we are.
     pub(crate) url: Option<String>,
@@ -131,7 +133,13 @@ impl Given {
                 if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
             let place = at(key.span().start);
             match value.get_ref() {
-                DeValue::Table(inner) if name == "models" => self.read_models(inner, at),
+                DeValue::Table(inner) if name == "models" => {
+                    self.models =
+                        Some(self.read_names(inner, at, "must name its engine: \"auto\", \"embedded\" or \"script\""));
+                }
+                DeValue::Table(inner) if name == "services" => {
+                    self.services = self.read_names(inner, at, "must have its title for people");
+                }
                 DeValue::Table(inner) if KNOWN.iter().any(|known| known.name.starts_with(&format!("{name}."))) => {
                     self.read_table(&name, inner, at);
                 }
@@ -149,22 +157,22 @@ impl Given {
         }
     }
 
-    fn read_models(&mut self, table: &DeTable<'_>, at: &dyn Fn(usize) -> Place) {
-        let mut models = Vec::new();
+    /// A table whose names are the caller's own: name, value, place.
+    fn read_names(
+        &mut self,
+        table: &DeTable<'_>,
+        at: &dyn Fn(usize) -> Place,
+        wanted: &str,
+    ) -> Vec<(String, String, Place)> {
+        let mut names = Vec::new();
         for (key, value) in table {
             let place = at(key.span().start);
             match scalar(value.get_ref()) {
-                Some(engine) => models.push((key.get_ref().to_string(), engine, place)),
-                None => self.mistakes.push(Mistake {
-                    place,
-                    problem: format!(
-                        "model '{}' must name its engine: \"auto\", \"embedded\" or \"script\"",
-                        key.get_ref()
-                    ),
-                }),
+                Some(value) => names.push((key.get_ref().to_string(), value, place)),
+                None => self.mistakes.push(Mistake { place, problem: format!("'{}' {wanted}", key.get_ref()) }),
             }
         }
-        self.models = Some(models);
+        names
     }
 
     fn unknown(&mut self, name: &str, place: Place) {
@@ -240,11 +248,12 @@ mod tests {
 
     #[test]
     fn values_of_any_simple_form_are_read() {
-        let given = read("listen = '127.0.0.1:1'\n[model]\nfetch = false\nthreads = 1_0\n[models]\nx = 'script'\n");
+        let given = read("listen = '127.0.0.1:1'\n[model]\nfetch = false\nthreads = 1_0\n[models]\nx = 'script'\n[services]\n'maps.example.com' = 'Maps'\n");
 
         assert_eq!(given.mistakes, []);
         assert_eq!(given.values["model.fetch"].0, "false");
         assert_eq!(given.values["listen"].0, "127.0.0.1:1");
         assert_eq!(given.models.unwrap()[0].1, "script");
+        assert_eq!(given.services[0].0, "maps.example.com");
     }
 }

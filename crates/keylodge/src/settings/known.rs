@@ -43,6 +43,7 @@ pub(crate) const KNOWN: &[Setting] = &[
         doc: "The master key itself, 64 hexadecimal digits, where a file is not wanted. Better in the environment than in a settings file.",
         secret: true,
     },
+    setting("node", "local", "The name of this node in signed statements: audit checkpoints and revocation receipts."),
     setting(
         "engine",
         "auto",
@@ -72,6 +73,16 @@ pub(crate) const KNOWN: &[Setting] = &[
     setting("limits.body_bytes_max", "20971520", "Largest body of a request, in bytes."),
     setting("limits.body_seconds_max", "60", "How long reading a body may take, in seconds."),
     setting("limits.generation_seconds_max", "300", "How long one generation may take, in seconds."),
+    setting(
+        "limits.keys_per_project_max",
+        "300",
+        "Keys a project may have, those included that were deleted in the last 30 days. 300 is Google's number.",
+    ),
+    setting("workspace.terms_version", "1", "The version of the terms that operators accept in the workspace."),
+    setting("workspace.projects_max", "50", "The most projects a workspace lists."),
+    setting("workspace.keys_max", "100", "The most keys a workspace lists."),
+    setting("workspace.projects_at_once_max", "10", "The most projects that one call of the workspace makes."),
+    setting("workspace.jules_keys_max", "3", "The most keys for Jules that one operator makes in the workspace."),
     setting("limits.connections_max", "4096", "Connections open at the same time; more wait."),
     setting("limits.drain_seconds_max", "30", "How long calls in flight may go on after SIGTERM, in seconds."),
     setting("log.format", "auto", "`human`, `json`, or `auto`: human on a terminal, JSON otherwise."),
@@ -128,6 +139,10 @@ pub(crate) fn reference_page() -> String {
     page.push_str(&names.join(", "));
     page.push_str(
         ".\n\n\
+         ## Services\n\n\
+         The table `[services]` adds services that projects can switch on and keys can be restricted to, each with its title\n\
+         for people:\n\n\
+         ```toml\n[services]\n\"maps.example.com\" = \"Maps API\"\n```\n\n\
          ## Commands that manage keys\n\n\
          They speak to a running server: `--url` or `KEYLODGE_URL` says where (default: the address of `listen`), and the\n\
          operator's token comes from `KEYLODGE_TOKEN`, from `--token-file FILE`, or from `owner-token` in the data folder.\n",

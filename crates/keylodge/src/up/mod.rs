@@ -11,8 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use keylodge_gate::{Clock, Entropy};
 use keylodge_rules::Timestamp;
 use keylodge_services::observe::{Metrics, chain};
-use keylodge_services::{Follower, Lodge, LodgeParts, first_start, purge, router};
-use keylodge_store::{Store, Vault};
+use keylodge_services::{Catalogue, Follower, Lodge, LodgeParts, Uses, first_start, purge, router, uses};
+use keylodge_store::{OpenError, Store, Vault};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -31,13 +31,16 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
         None => data.master_key(&entropy)?,
     };
     data.make_database_file()?;
-    let store = Store::open(&data.database_file()).await.map_err(|error| words("cannot open the database", &error))?;
-    if !store.is_under(&master).await.map_err(|error| words("cannot read the database", &error))? {
-        return Err(format!(
-            "the database in {} was made under another master key; with this one every key would read as unknown. Put the right master-key file back, or give it as KEYLODGE_MASTER_KEY",
-            config.data_dir.display()
-        ));
-    }
+    let store = match Store::open(&data.database_file(), &master, config.store.clone()).await {
+        Ok(store) => store,
+        Err(OpenError::OtherMasterKey) => {
+            return Err(format!(
+                "the database in {} was made under another master key; with this one every key would read as unknown. Put the right master-key file back, or give it as KEYLODGE_MASTER_KEY",
+                config.data_dir.display()
+            ));
+        }
+        Err(error) => return Err(words("cannot open the database", &error)),
+    };
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         format!(
             "cannot listen on {}: {error}; is another Keylodge running? Choose another with --listen",
@@ -57,7 +60,10 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
         index,
         feed,
         models: models.clone(),
+        catalogue: Catalogue::with(config.services.clone()),
         limits: config.limits,
+        workspace: config.workspace.clone(),
+        uses: Uses::default(),
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
         clock: Arc::new(system_time) as Clock,
         entropy: Arc::clone(&entropy),
@@ -67,7 +73,8 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     let (stop, stopped) = watch::channel(false);
     let following = tokio::spawn(follower.run(stopped.clone()));
     let made = first_start(&lodge, &data, &entropy).await?;
-    let purging = tokio::spawn(purge::run(lodge.clone(), stopped));
+    let purging = tokio::spawn(purge::run(lodge.clone(), stopped.clone()));
+    let noting = tokio::spawn(uses::run(lodge.clone(), stopped));
     let stop_signal = StopSignal::listen()?;
     welcome::print(&url, &data, made.as_ref());
     let saying = match (say, &made) {
@@ -84,8 +91,8 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     }
     engines::shutdown(&models).await;
     stop.send_replace(true);
-    // Both end by themselves once told; a panic in one has been logged by then.
-    let _ = tokio::join!(following, purging);
+    // All end by themselves once told; a panic in one has been logged by then.
+    let _ = tokio::join!(following, purging, noting);
     store.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -48,6 +48,7 @@ fn gemini_calls() -> Vec<Request> {
 fn management_calls(id: &str, operation: &str) -> Vec<Request> {
     let keys = keys("default-project");
     let mut calls = routes::management(id, operation);
+    calls.extend(routes::rest_of_management());
     calls.push(get(format!("{keys}?pageToken=nonsense")));
     calls.push(delete(format!("{keys}/{id}?etag=old")));
     calls.push(post(format!("{keys}/{id}:undelete"), &json!({})));

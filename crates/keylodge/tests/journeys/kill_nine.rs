@@ -91,20 +91,24 @@ fn check(server: &Server, project: &str, acknowledged: &[Made]) -> usize {
     found.len()
 }
 
-/// Each key has its audit line, its operation and its place in the feed; the feed has no gap; the file is sound.
+/// Each key has its string, its audit line, its operation (but for the one of the first start) and its place in the
+/// feed; feed and audit log have no gap; the file is sound.
 fn check_whole(folder: &Folder) {
     assert_eq!(folder.sql("PRAGMA integrity_check"), json!([["ok"]]));
     assert_eq!(folder.sql("PRAGMA foreign_key_check"), json!([]));
     let counts = folder.sql(
         "SELECT (SELECT count(*) FROM keys),
-                (SELECT count(*) FROM operations WHERE kind = 'create_key'),
+                (SELECT count(*) FROM key_strings),
+                (SELECT count(*) + 1 FROM operations WHERE kind = 'create_key'),
                 (SELECT count(*) FROM audit WHERE revision IN (SELECT revision FROM changes WHERE subject = 'key')),
                 (SELECT count(*) FROM changes WHERE subject = 'key')",
     );
     let keys = &counts[0][0];
-    assert_eq!(counts, json!([[keys, keys, keys, keys]]), "keys, operations, audit lines, changes");
+    assert_eq!(counts, json!([[keys, keys, keys, keys, keys]]), "keys, strings, operations, audit lines, changes");
     let feed = folder.sql("SELECT min(revision), max(revision) = count(*) FROM changes");
     assert_eq!(feed, json!([[1, 1]]), "the feed begins at 1 and has no gap");
+    let audit = "SELECT min(sequence), max(sequence) = count(*), max(sequence) = (SELECT sequence FROM audit_head) FROM audit";
+    assert_eq!(folder.sql(audit), json!([[1, 1, 1]]), "the audit log begins at 1, has no gap and ends at its head");
 }
 
 /// Numbers that look random and are the same in every run (SplitMix64).

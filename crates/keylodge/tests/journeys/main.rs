@@ -12,12 +12,15 @@ mod engines;
 mod errors;
 mod first_start;
 mod gate;
+mod gcloud;
 mod kill_nine;
 mod locked_database;
 mod management;
 mod observe;
+mod python_clients;
 mod revoke;
 mod routes;
+mod rust_client;
 mod sdks;
 #[cfg(feature = "embedded-model")]
 mod story;

@@ -71,9 +71,12 @@ fn every_mistake_of_a_new_role_is_named_with_its_path() {
             ("role_id", "Not a valid role id: a role id has 3 to 64 letters, digits, underscores and periods."),
             (
                 "role.included_permissions[1]",
-                "Not a valid permission: wildcards are not allowed, name each permission."
+                "Permission apikeys.*.get is not valid: wildcards are not allowed, name each permission."
             ),
-            ("role.included_permissions[2]", "Not a valid permission: there is no such permission."),
+            (
+                "role.included_permissions[2]",
+                "Permission storage.buckets.get is not valid: there is no such permission."
+            ),
             ("role.title", "Please use at most 100 characters for the title of a role."),
             ("role.description", "Please use at most 256 characters for the description of a role."),
             (

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;
 
+use keylodge_services::management::Route;
 use serde_json::{Value, json};
 
 use super::WAIT_MAX;
@@ -55,6 +56,16 @@ pub(crate) fn contents(text: &str) -> Value {
 }
 
 impl Request {
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether it is a call of this route.
+    pub(crate) fn is_of(&self, route: &Route) -> bool {
+        let path = self.path.split('?').next().unwrap_or_default();
+        route.is_meant_by(self.method, path)
+    }
+
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self

@@ -1,0 +1,26 @@
+//! Keylodge's own API, `/keylodge/v1`: what Google has no API for.
+//!
+//! Every message here has a JSON schema, made from the same lines as its reading and printing; the server's OpenAPI
+//! document is put together from them.
+
+mod field;
+mod keys;
+mod operators;
+mod workspace;
+
+pub use field::{Span, Time};
+pub use keys::{
+    Caller, EmptyResponse, ImportKeysRequest, ImportKeysResponse, ImportedKey, KeyDetails, KeyStringInfo,
+    ListCallersResponse, PatchKeyDetailsRequest, PatchProjectSettingsRequest, ProjectSettings, Receipt,
+    RevokeKeysRequest, RevokeKeysResponse, RotateKeyRequest, RotateKeyResponse, StopKeyResponse,
+};
+pub use operators::{
+    AuditCheckpoint, CreateOperatorRequest, CreateOperatorResponse, CreateOrganizationRequest, CreateTokenRequest,
+    ListAuditLogsResponse, ListOperatorsResponse, ListTokensResponse, Operator, Token,
+};
+pub use workspace::{
+    AcceptTermsRequest, AcceptTermsResponse, CreateWorkspaceKeyRequest, CreateWorkspaceProjectsRequest,
+    ImportProjectRequest, ListWorkspaceKeysResponse, NewWorkspaceProject, Workspace, WorkspaceKey,
+};
+
+pub(crate) use field::request;

@@ -1,0 +1,105 @@
+//! Who used which key and token, gathered in memory and written in batches, apart from everything that must be durable.
+//!
+//! When the process is killed, what was gathered since the last batch is lost: at most [`WRITE_EVERY`] of it.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use keylodge_gate::Pass;
+use keylodge_rules::secret::mask;
+use keylodge_rules::{KeyHash, KeyUid, Timestamp};
+use keylodge_store::{StoreError, Use};
+use tokio::sync::watch;
+
+use crate::Lodge;
+use crate::observe::chain;
+
+/// How often what was gathered is written.
+pub const WRITE_EVERY: Duration = Duration::from_secs(5);
+
+/// How many different users of keys are gathered at most between two batches; of more, nothing is noted.
+const GATHERED_MAX: usize = 20_000;
+
+/// How much of what a program calls itself is kept.
+const CLIENT_CHARS_MAX: usize = 128;
+
+/// Who used what since the last batch.
+#[derive(Debug, Default)]
+pub struct Uses(Mutex<Gathered>);
+
+#[derive(Debug, Default)]
+struct Gathered {
+    keys: HashMap<(KeyUid, u32, Option<IpAddr>, String), (u64, Timestamp, Timestamp)>,
+    tokens: HashMap<String, Timestamp>,
+    foreign: HashMap<(KeyUid, u32), KeyHash>,
+}
+
+impl Uses {
+    /// Notes that a call went through the gate. A hash-map access under a lock that is held for nothing else.
+    pub(crate) fn note_key(&self, pass: &Pass, address: Option<IpAddr>, client: &str, now: Timestamp) {
+        let client: String = mask(client).chars().take(CLIENT_CHARS_MAX).collect();
+        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hash) = pass.foreign() {
+            gathered.foreign.insert((pass.key().clone(), pass.generation()), hash);
+        }
+        if gathered.keys.len() < GATHERED_MAX {
+            let who = (pass.key().clone(), pass.generation(), address, client);
+            let (calls, _, last) = gathered.keys.entry(who).or_insert((0, now, now));
+            *calls += 1;
+            *last = now.max(*last);
+        }
+    }
+
+    /// Notes that a token proved its operator.
+    pub(crate) fn note_token(&self, id: &str, now: Timestamp) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).tokens.insert(id.to_owned(), now);
+    }
+
+    fn take(&self) -> Gathered {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Writes what was gathered, and takes imported keys that were used for the first time under our pepper.
+///
+/// # Errors
+/// When the database does not answer; what was gathered is lost then.
+pub async fn write(lodge: &Lodge) -> Result<(), StoreError> {
+    let Gathered { keys, tokens, foreign } = lodge.uses.take();
+    if !keys.is_empty() {
+        let uses = keys.into_iter().map(|((uid, generation, address, client), (calls, first_time, last_time))| {
+            let caller_ip = address.map(|address| address.to_string()).unwrap_or_default();
+            Use { uid, generation, caller_ip, client, calls, first_time, last_time }
+        });
+        lodge.store.note_uses(&uses.collect::<Vec<_>>()).await?;
+    }
+    if !tokens.is_empty() {
+        lodge.store.note_token_uses(&tokens.into_iter().collect::<Vec<_>>()).await?;
+    }
+    for ((uid, generation), hash) in foreign {
+        let act = lodge.own_act("keylodge.AdoptKeyString");
+        if let Some(adopted) = lodge.store.adopt_string(&uid, generation, &hash, &act).await? {
+            // Until the gate has it, the key is found by its SHA-256 as before.
+            let _ = lodge.feed.caught_up_with(adopted.revision).await;
+        }
+    }
+    Ok(())
+}
+
+/// Writes until `stop` turns true or is dropped, and once more then.
+pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
+    loop {
+        let stopping = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => true,
+            () = tokio::time::sleep(WRITE_EVERY) => false,
+        };
+        if let Err(error) = write(&lodge).await {
+            tracing::warn!(error = chain(&error), "cannot note who used which key; some uses are lost");
+        }
+        if stopping {
+            return;
+        }
+    }
+}
