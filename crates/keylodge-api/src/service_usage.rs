@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::proto_json::{Fields, Message};
+use crate::proto_json::{Empty, Fields, Message};
 
 /// The full name of the answer to enable.
 pub const ENABLE_TYPE: &str = "google.api.serviceusage.v1.EnableServiceResponse";
@@ -31,6 +31,26 @@ pub struct ServiceConfig {
     pub name: String,
     /// Its title for people.
     pub title: String,
+    /// What it is, in a sentence; only where one service is asked for, as the fields below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documentation: Option<Documentation>,
+    /// Nothing: limits are Keylodge's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Empty>,
+    /// Nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authentication: Option<Empty>,
+    /// Nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Empty>,
+}
+
+/// What a service is, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Documentation {
+    /// A sentence.
+    pub summary: String,
 }
 
 /// What enable and disable answer with.

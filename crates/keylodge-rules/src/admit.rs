@@ -1,6 +1,6 @@
 //! The question everything else exists for: may this key make this call?
 
-use crate::secret::mask;
+use crate::secret::{head, mask};
 use crate::{
     Call, ClientRestriction, Credential, Key, Known, Presented, Project, ProjectState, Refusal, Stage, Timestamp,
 };
@@ -89,7 +89,7 @@ fn blocked(client: &ClientRestriction, call: &Call<'_>, presented: Presented) ->
 }
 
 fn claim(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| mask(text).chars().take(CLAIM_CHARS_MAX).collect())
+    (!text.is_empty()).then(|| mask(head(text, 4 * CLAIM_CHARS_MAX)).chars().take(CLAIM_CHARS_MAX).collect())
 }
 
 #[cfg(test)]

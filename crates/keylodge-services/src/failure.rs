@@ -16,10 +16,11 @@ use crate::query::invalid;
 pub(crate) fn store(error: &StoreError) -> Status {
     tracing::error!(error = chain(error), "the store failed");
     match error {
-        StoreError::Unavailable(_) => {
-            Status::new(Code::Unavailable, "The key store is not available right now. Nothing was changed; try again.")
-                .with(Detail::RetryInfo(Duration::from_secs(1)))
-        }
+        StoreError::Unavailable(_) => Status::new(
+            Code::Unavailable,
+            "The key store is not available right now. Look whether a change was made before you try again.",
+        )
+        .with(Detail::RetryInfo(Duration::from_secs(1))),
         StoreError::Contradiction { .. } => Status::internal(),
     }
 }
@@ -57,7 +58,7 @@ pub(crate) fn key(error: &KeyError) -> Status {
         ),
         KeyError::NeverSeen => Status::new(
             Code::FailedPrecondition,
-            "The key was imported by the hash of its string, so the string is not known here.",
+            "The key was imported by the hash of its string, so the string is not known here. Rotate the key to get a new one.",
         ),
         KeyError::NotRotated => Status::new(
             Code::FailedPrecondition,
@@ -115,6 +116,10 @@ pub(crate) fn policy(error: &PolicyError) -> Status {
         PolicyError::NameTaken { name } => {
             Status::new(Code::AlreadyExists, format!("A role named {} in {} already exists.", name.id, name.parent))
         }
+        PolicyError::TooManyRoles { roles_max } => Status::new(
+            Code::ResourceExhausted,
+            format!("There are {roles_max} custom roles here, deleted ones included, which is the most there can be."),
+        ),
         PolicyError::NoSuchRole => Status::new(Code::NotFound, "The role was not found."),
         PolicyError::WrongState => Status::new(
             Code::FailedPrecondition,
@@ -203,6 +208,10 @@ fn scripted(http: u16, message: Option<&str>) -> Status {
 
 /// Nothing is served at this path.
 pub(crate) fn no_such_path(path: &str) -> Status {
+    // As Google's servers put it for a collection that cannot be listed.
+    if matches!(path.trim_end_matches('/'), "/v1/operations" | "/v2/operations" | "/v3/operations") {
+        return Status::new(Code::NotFound, "Method not found.");
+    }
     let mut message = format!("Nothing is served at {}.", excerpt(path));
     let versions = path.split('/').filter(|piece| matches!(*piece, "v1" | "v1beta" | "v1alpha")).count();
     if versions > 1 {

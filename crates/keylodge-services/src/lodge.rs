@@ -39,6 +39,8 @@ pub struct LodgeParts {
     pub limits: Limits,
     /// What operators find in their workspaces.
     pub workspace: WorkspaceRules,
+    /// One newcomer after the other, so that nobody gets two projects.
+    pub newcomers: tokio::sync::Mutex<()>,
     /// Who used which key and token since it was last written.
     pub uses: Uses,
     /// Where people reach this server, without a slash at the end; for links in answers.

@@ -9,7 +9,7 @@ use keylodge_api::resource_manager::v3;
 use keylodge_api::service_usage::{BATCH_ENABLE_TYPE, BatchEnableAnswer, DISABLE_TYPE, ENABLE_TYPE, ServiceAnswer};
 use keylodge_api::{Code, Status};
 use keylodge_rules::{KeyUid, ServiceName};
-use keylodge_store::{KeyError, OperationKind};
+use keylodge_store::OperationKind;
 
 use crate::management::access::Access;
 use crate::management::route::route;
@@ -30,7 +30,7 @@ pub(crate) const ROUTES: &[Route] = &[
 const STRING_SHOWN: Duration = Duration::from_secs(60 * 60);
 
 /// Shows an operation to whoever did it, and to those who may look at the operations of its project. The key string is
-/// for the former, and for those who may see key strings anyway.
+/// for those who may see key strings.
 async fn get(call: Call) -> Result<Response, Status> {
     let lodge = &call.lodge;
     let name = format!("operations/{}", call.place("operation"));
@@ -52,11 +52,13 @@ async fn get(call: Call) -> Result<Response, Status> {
         | OperationKind::UndeleteKey) => {
             let uid = KeyUid::parse(&operation.subject).map_err(|_| Status::internal())?;
             let key = lodge.store.key_by_uid(&uid, lodge.now()).await.map_err(|error| failure::store(&error))?;
-            let key = key.ok_or_else(|| failure::key(&KeyError::NoSuchKey))?;
-            let may = own || grants("apikeys.keys.getKeyString");
+            let key = key.ok_or_else(missing)?;
+            // The permission of today, and the string of then: not one that came by a later rotation.
+            let may = grants("apikeys.keys.getKeyString");
             let shown = kind != OperationKind::UpdateKey && lodge.now() < operation.create_time.plus(STRING_SHOWN);
             let kept = lodge.store.current_string(&uid).await.map_err(|error| failure::store(&error))?;
-            let kept = kept.is_some_and(|string| string.sealed.is_some());
+            let kept =
+                kept.is_some_and(|string| string.sealed.is_some() && string.create_time <= operation.create_time);
             let key =
                 if may && shown && kept { keys::show(lodge, &call.act(), &key).await? } else { keys::to_wire(&key) };
             call.answer(&Operation::done(name, KEY_TYPE, key))

@@ -10,8 +10,8 @@ use http::header::{USER_AGENT, WWW_AUTHENTICATE};
 use http::request::Parts;
 use keylodge_api::{Code, Detail, Status};
 use keylodge_gate::{Credentials, Peer};
-use keylodge_rules::secret::mask;
-use keylodge_rules::{OperatorToken, Refusal};
+use keylodge_rules::secret::{head, mask};
+use keylodge_rules::{OperatorToken, Refusal, Timestamp};
 use keylodge_store::{Act, OperatorRecord};
 
 use crate::management::Route;
@@ -25,6 +25,7 @@ const USER_AGENT_CHARS_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Operator {
     record: OperatorRecord,
+    expires: Option<Timestamp>,
     request_id: String,
     caller_ip: String,
     user_agent: String,
@@ -61,15 +62,21 @@ impl Operator {
         let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         Ok(Self {
             record,
+            expires: token.expire_time,
             request_id: RequestId::of(&parts.extensions),
             caller_ip: Peer::of(&parts.extensions).map(|peer| peer.ip().to_string()).unwrap_or_default(),
-            user_agent: mask(user_agent).chars().take(USER_AGENT_CHARS_MAX).collect(),
+            user_agent: mask(head(user_agent, 4 * USER_AGENT_CHARS_MAX)).chars().take(USER_AGENT_CHARS_MAX).collect(),
         })
     }
 
     /// What is known of the operator.
     pub(crate) fn record(&self) -> &OperatorRecord {
         &self.record
+    }
+
+    /// When the token that proved it stops working by itself.
+    pub(crate) fn expires(&self) -> Option<Timestamp> {
+        self.expires
     }
 
     /// As IAM policies name the operator.

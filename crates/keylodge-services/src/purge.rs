@@ -6,8 +6,8 @@ use keylodge_rules::Timestamp;
 use keylodge_store::{Committed, StoreError};
 use tokio::sync::watch;
 
-use crate::Lodge;
 use crate::observe::chain;
+use crate::{Lodge, uses};
 
 /// How often the purge looks. A key that is due is treated as gone already; this only takes it out of the store. A string
 /// that nobody has used for as long as was agreed stays good until this looks.
@@ -50,6 +50,8 @@ pub async fn step(lodge: &Lodge) -> Result<usize, StoreError> {
         // A gate that is late goes on refusing the keys as deleted, which is no harm.
         let _ = lodge.feed.caught_up_with(revision).await;
     }
+    // Who used an old string a moment ago counts.
+    uses::freshen(lodge).await;
     loop {
         let act = lodge.own_act("keylodge.EndKeyOverlap");
         let Committed { value: strings, revision } = lodge.store.end_overlaps(AT_ONCE, &act).await?;

@@ -79,8 +79,22 @@ impl Query {
     }
 
     /// A boolean in any of the three spellings that Google's clients use.
-    pub(crate) fn flag(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true") || value == "1")
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Status> {
+        match self.get(name).map(str::to_ascii_lowercase).as_deref() {
+            None | Some("false" | "0") => Ok(false),
+            Some("true" | "1") => Ok(true),
+            Some(_) => Err(invalid(name, format!("Invalid value at '{name}' (TYPE_BOOL): it is true or false."))),
+        }
+    }
+
+    /// One of some words, or the number of one.
+    pub(crate) fn word(&self, name: &str, words: &[&str]) -> Result<(), Status> {
+        let Some(given) = self.get(name) else { return Ok(()) };
+        let number = given.parse::<usize>().ok().filter(|number| *number < words.len());
+        if number.is_some() || words.contains(&given) {
+            return Ok(());
+        }
+        Err(invalid(name, format!("Invalid value at '{name}' (TYPE_ENUM): it is one of {}.", words.join(", "))))
     }
 
     /// A page size: absent or 0 gives the default, too large the maximum.
@@ -143,9 +157,10 @@ mod tests {
         assert!(
             ["showDeleted=true", "showDeleted=True", "show_deleted=1"]
                 .iter()
-                .all(|text| query(text).flag("showDeleted"))
+                .all(|text| query(text).flag("showDeleted") == Ok(true))
         );
-        assert!(!query("showDeleted=false").flag("showDeleted"));
+        assert_eq!(query("showDeleted=false").flag("showDeleted"), Ok(false));
+        assert!(query("showDeleted=maybe").flag("showDeleted").is_err());
     }
 
     #[test]

@@ -29,9 +29,15 @@ const CLIENT_CHARS_MAX: usize = 128;
 #[derive(Debug, Default)]
 pub struct Uses(Mutex<Gathered>);
 
+/// Which string of which key, from where, by what client.
+type User = (KeyUid, u32, Option<IpAddr>, String);
+
+/// How many calls, the first and the last of them.
+type Counted = (u64, Timestamp, Timestamp);
+
 #[derive(Debug, Default)]
 struct Gathered {
-    keys: HashMap<(KeyUid, u32, Option<IpAddr>, String), (u64, Timestamp, Timestamp)>,
+    keys: HashMap<User, Counted>,
     tokens: HashMap<String, Timestamp>,
     foreign: HashMap<(KeyUid, u32), KeyHash>,
 }
@@ -62,6 +68,13 @@ impl Uses {
     }
 }
 
+/// Writes what was gathered, so that an answer about uses is fresh; if that fails, the answer is some seconds old.
+pub(crate) async fn freshen(lodge: &Lodge) {
+    if let Err(error) = write(lodge).await {
+        tracing::warn!(error = chain(&error), "cannot note who used which key; some uses are lost");
+    }
+}
+
 /// Writes what was gathered, and takes imported keys that were used for the first time under our pepper.
 ///
 /// # Errors
@@ -80,7 +93,8 @@ pub async fn write(lodge: &Lodge) -> Result<(), StoreError> {
     }
     for ((uid, generation), hash) in foreign {
         let act = lodge.own_act("keylodge.AdoptKeyString");
-        if let Some(adopted) = lodge.store.adopt_string(&uid, generation, &hash, &act).await? {
+        let adopted = lodge.store.adopt_string(&uid, generation, &hash, &act).await;
+        if let Some(adopted) = adopted? {
             // Until the gate has it, the key is found by its SHA-256 as before.
             let _ = lodge.feed.caught_up_with(adopted.revision).await;
         }
@@ -95,9 +109,7 @@ pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
             _ = stop.wait_for(|stop| *stop) => true,
             () = tokio::time::sleep(WRITE_EVERY) => false,
         };
-        if let Err(error) = write(&lodge).await {
-            tracing::warn!(error = chain(&error), "cannot note who used which key; some uses are lost");
-        }
+        freshen(&lodge).await;
         if stopping {
             return;
         }

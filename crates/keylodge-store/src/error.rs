@@ -144,6 +144,11 @@ pub enum PolicyError {
         /// The name, with its parent.
         name: CustomRoleName,
     },
+    /// The project or organization has as many roles as it may have.
+    TooManyRoles {
+        /// How many that is.
+        roles_max: u64,
+    },
     /// There is no such role.
     NoSuchRole,
     /// The role is deleted already, or not deleted.

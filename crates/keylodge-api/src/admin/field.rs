@@ -33,11 +33,14 @@ impl<'de> Deserialize<'de> for Time {
 }
 
 impl Span {
+    /// The longest that is read: a hundred years.
+    pub const MAX: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
+
     /// Reads seconds with a fraction, as `3600s` or `1.5s`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let seconds: f64 = text.strip_suffix('s')?.parse().ok()?;
-        Duration::try_from_secs_f64(seconds).ok().map(Self)
+        Duration::try_from_secs_f64(seconds).ok().filter(|span| *span <= Self::MAX).map(Self)
     }
 }
 

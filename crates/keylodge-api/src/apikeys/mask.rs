@@ -83,6 +83,9 @@ impl KeyPath {
     }
 }
 
+/// The lists that client restrictions consist of.
+const LISTS: [&str; 4] = [".allowed_referrers", ".allowed_ips", ".allowed_applications", ".allowed_bundle_ids"];
+
 impl KeyMask {
     /// Reads a mask.
     ///
@@ -97,11 +100,13 @@ impl KeyMask {
         for path in given {
             is_absent = false;
             let snake = snake_case(path);
+            // The one field of a client restriction stands for the whole of it.
+            let snake = LISTS.iter().find_map(|list| snake.strip_suffix(list)).unwrap_or(&snake).to_owned();
             if let Some(known) = KeyPath::ALL.into_iter().find(|known| known.as_str() == snake) {
                 paths.insert(known);
             } else if path == "*" {
                 is_all = true;
-            } else if !OUTPUT_ONLY.contains(&&*snake) && mistakes.len() < MISTAKES_MAX {
+            } else if !OUTPUT_ONLY.contains(&snake.as_str()) && mistakes.len() < MISTAKES_MAX {
                 mistakes
                     .push(FieldViolation { field: "update_mask".to_owned(), description: no_such_path(path, &snake) });
             }

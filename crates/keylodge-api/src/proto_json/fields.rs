@@ -207,11 +207,20 @@ impl<'value, 'list> Fields<'value, 'list> {
         self.take(name)
     }
 
-    /// Whether a field is given, in either spelling, and is not `null`. It does not count as asked for by that.
+    /// Whether a field is given, in either spelling, and is not `null`.
     #[must_use]
-    pub fn has(&self, name: &str) -> bool {
+    pub fn has(&mut self, name: &str) -> bool {
         let snake = snake_case(name);
-        [name, &*snake].into_iter().any(|spelling| self.object.get(spelling).is_some_and(|value| !value.is_null()))
+        let mut given = false;
+        for spelling in [name, &*snake] {
+            match self.object.get_key_value(spelling) {
+                // Known, and absent: nobody need take it.
+                Some((key, Value::Null)) => self.asked.push(key),
+                Some(_) => given = true,
+                None => {}
+            }
+        }
+        given
     }
 
     /// Notes a mistake about a field in words of the message's own.

@@ -6,6 +6,7 @@
 
 mod fields;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use fields::{Fields, Message};
@@ -15,14 +16,14 @@ use crate::Status;
 use crate::status::FieldViolation;
 
 /// A message without fields, as `google.protobuf.Empty`: the body of a request that says nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Empty;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty {}
 
 impl Message for Empty {
     const NAME: &str = "google.protobuf.Empty";
 
     fn read(_: &mut Fields<'_, '_>) -> Self {
-        Self
+        Self {}
     }
 }
 

@@ -130,7 +130,7 @@ fn is_deleted(text: &str) -> bool {
 impl Address {
     /// An e-mail address, or the bare id of one of Keylodge's operators, as `owner`.
     fn account(text: &str) -> Option<Self> {
-        let plain = !text.is_empty() && !text.contains([':', '?', ',', '"']);
+        let plain = !text.is_empty() && text.is_ascii() && !text.contains([':', '?', ',', '"']);
         let fits = match text.split_once('@') {
             None => true,
             Some((local, domain)) => !local.is_empty() && Self::domain(domain).is_some(),

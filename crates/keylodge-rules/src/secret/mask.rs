@@ -5,39 +5,56 @@ use std::borrow::Cow;
 /// How secrets begin, ours and Google's, and how many characters at least follow.
 const SHAPES: [(&str, usize); 4] = [("klo_", 20), ("kl_", 20), ("AIza", 30), ("AQ.", 30)];
 
-/// The text with everything that looks like a key or token cut down to its prefix.
+/// The text with everything that looks like a key or token cut down to its prefix. One pass, whatever the text.
 ///
 /// For text that callers chose and we repeat: paths, names of unknown fields. If it masks too much, a message reads
 /// `kl_…`; if too little, a key that somebody put in the wrong place stands in a log.
 #[must_use]
 pub fn mask(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
     let mut masked = String::new();
-    let mut rest = text;
-    while let Some((before, prefix, after)) = next_secret(rest) {
-        masked.push_str(before);
+    let (mut kept, mut at) = (0, 0);
+    // Where the run of letters that was looked at last ends: no run is walked along twice.
+    let mut run_end = 0;
+    while at < bytes.len() {
+        let shape = SHAPES.iter().find(|(prefix, body_min)| {
+            let body = at + prefix.len();
+            bytes[at..].starts_with(prefix.as_bytes()) && end_of_run(bytes, body, &mut run_end) - body >= *body_min
+        });
+        let Some((prefix, _)) = shape else {
+            at += 1;
+            continue;
+        };
+        masked.push_str(&text[kept..at]);
         masked.push_str(prefix);
         masked.push('…');
-        rest = after;
+        at = end_of_run(bytes, at + prefix.len(), &mut run_end);
+        kept = at;
     }
-    if masked.is_empty() {
+    if kept == 0 {
         return Cow::Borrowed(text);
     }
-    masked.push_str(rest);
+    masked.push_str(&text[kept..]);
     Cow::Owned(masked)
 }
 
-/// The first thing that looks like a secret: what is before it, its prefix, what is after it.
-fn next_secret(text: &str) -> Option<(&str, &'static str, &str)> {
-    let found = SHAPES.iter().filter_map(|(prefix, body_min)| {
-        text.match_indices(prefix).find_map(|(at, _)| {
-            let body = &text[at + prefix.len()..];
-            let end = body.find(|letter: char| !(letter.is_ascii_alphanumeric() || "_-".contains(letter)));
-            let end = end.unwrap_or(body.len());
-            (end >= *body_min).then(|| (at, *prefix, &body[end..]))
-        })
-    });
-    let (at, prefix, after) = found.min_by_key(|(at, _, _)| *at)?;
-    Some((&text[..at], prefix, after))
+/// The beginning of a text that a caller chose, so that nobody makes us walk along more of it.
+#[must_use]
+pub fn head(text: &str, bytes_max: usize) -> &str {
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Where the letters end that begin at a place. `known` is where the last such run ended; places only go up.
+fn end_of_run(bytes: &[u8], from: usize, known: &mut usize) -> usize {
+    if from >= *known {
+        let letters = bytes[from..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte));
+        *known = from + letters.count();
+    }
+    *known
 }
 
 #[cfg(test)]
@@ -61,6 +78,16 @@ mod tests {
         let text = format!("/v1/{}/{foreign}?{}", key.reveal(), key.reveal());
 
         assert_eq!(mask(&text), "/v1/kl_…/AIza…?kl_…");
+    }
+
+    #[test]
+    fn secrets_side_by_side_and_prefixes_without_a_body_are_told_apart() {
+        let key = KeyString::issue(&[1; 32]);
+        let key = key.reveal();
+
+        assert_eq!(mask(&format!("{key}.{key}")), "kl_….kl_…");
+        assert_eq!(mask(&format!("kl_kl_{key}")), "kl_…");
+        assert_eq!(mask(&format!("AQ.kl_ {key}é")), "AQ.kl_ kl_…é");
     }
 
     proptest! {

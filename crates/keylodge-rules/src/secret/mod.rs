@@ -9,7 +9,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 pub use hash::{KeyHash, Pepper, sha256};
-pub use mask::mask;
+pub use mask::{head, mask};
 pub use shape::Malformed;
 use shape::{check, print};
 

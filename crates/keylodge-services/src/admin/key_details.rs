@@ -66,6 +66,7 @@ pub(crate) async fn update(mut call: Call) -> Result<Response, Status> {
     ]);
     let id = key_id(call.place("key"))?;
     let updated = call.lodge.store.alter_key(call.project()?.number, &id, None, &act, |key| {
+        key.stage.delete(now)?;
         let (expire_time, owner, purpose, labels) = changes;
         key.expire_time = expire_time.unwrap_or(key.expire_time);
         key.owner = owner.unwrap_or_else(|| std::mem::take(&mut key.owner));
@@ -81,7 +82,7 @@ pub(crate) async fn update(mut call: Call) -> Result<Response, Status> {
 pub(crate) async fn list_callers(call: Call) -> Result<Response, Status> {
     let key = find(&call.lodge, call.project()?.number, call.place("key")).await?;
     // So that who called a moment ago is there.
-    uses::write(&call.lodge).await.map_err(|error| failure::store(&error))?;
+    uses::freshen(&call.lodge).await;
     let uses = call.lodge.store.uses(&key.uid).await.map_err(|error| failure::store(&error))?;
     let callers = uses.into_iter().map(|used| Caller {
         generation: used.generation,
@@ -125,7 +126,7 @@ pub(crate) fn state(key: &KeyRecord, now: Timestamp) -> &'static str {
 /// What is known of a key beyond API Keys v2.
 pub(crate) async fn of(lodge: &Lodge, key: &KeyRecord) -> Result<KeyDetails, Status> {
     let error = |error| failure::store(&error);
-    uses::write(lodge).await.map_err(error)?;
+    uses::freshen(lodge).await;
     let uses = lodge.store.uses(&key.uid).await.map_err(error)?;
     let strings = lodge.store.strings(&key.uid).await.map_err(error)?;
     let strings = strings.into_iter().map(|string| {

@@ -1,12 +1,15 @@
 //! Taking over keys of other gateways, so that nobody who holds one has to change anything.
 
+use std::collections::HashSet;
+
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use keylodge_api::Status;
 use keylodge_api::admin::{ImportKeysRequest, ImportKeysResponse, ImportedKey, Time};
 use keylodge_api::status::FieldViolation;
-use keylodge_rules::restrictions::{ApiTarget, TargetService};
+use keylodge_rules::restrictions::{ApiTarget, ENTRIES_MAX, TargetService};
+use keylodge_rules::secret::sha256;
 use keylodge_rules::{KeyId, KeyString, KeyUid, Lookup, Restrictions};
 use keylodge_store::{KeyError, NewKey, Sealed};
 use zeroize::Zeroizing;
@@ -29,6 +32,15 @@ pub(crate) async fn import(mut call: Call) -> Result<Response, Status> {
     if request.keys.is_empty() || request.keys.len() > KEYS_AT_ONCE_MAX {
         return Err(invalid("keys", format!("keys must have 1 to {KEYS_AT_ONCE_MAX} entries.")));
     }
+    let mut by_hash: HashSet<[u8; 32]> = request.keys.iter().filter_map(|key| digest(&key.sha256)).collect();
+    for (at, key) in request.keys.iter().enumerate() {
+        if let Ok(string) = KeyString::parse(&key.key_string) {
+            not_known(lodge, &string).await.map_err(|error| because_of(at, &error))?;
+            if by_hash.take(&sha256(&string)).is_some() {
+                return Err(because_of(at, &KeyError::StringTaken));
+            }
+        }
+    }
     let mut mistakes = Vec::new();
     let mut new = Vec::with_capacity(request.keys.len());
     for (at, key) in request.keys.into_iter().enumerate() {
@@ -43,15 +55,23 @@ pub(crate) async fn import(mut call: Call) -> Result<Response, Status> {
         return Err(Status::bad_request(mistakes));
     }
     let act = call.act_with([("keys", new.len().to_string())]);
-    let made = lodge.store.create_keys(&new, &act).await.map_err(|(at, error)| match error {
-        KeyError::Store(error) => failure::store(&error),
-        error => {
-            let status = failure::key(&error);
-            Status { message: format!("Nothing was imported, because of keys[{at}]: {}", status.message), ..status }
-        }
-    })?;
+    let made = lodge.store.create_keys(&new, &act).await.map_err(|(at, error)| because_of(at, &error))?;
     call.in_force(made.revision).await?;
     call.answer(&ImportKeysResponse { keys: made.value.iter().map(to_wire).collect() })
+}
+
+/// A string that a key was imported with by its SHA-256 alone is recognised only by that.
+async fn not_known(lodge: &Lodge, string: &KeyString) -> Result<(), KeyError> {
+    let known = lodge.store.key_by_string(&[Lookup::Sha256(sha256(string))], lodge.now()).await?;
+    if known.is_some() { Err(KeyError::StringTaken) } else { Ok(()) }
+}
+
+fn because_of(at: usize, error: &KeyError) -> Status {
+    let status = failure::key(error);
+    match error {
+        KeyError::Store(_) => status,
+        _ => Status { message: format!("Nothing was imported, because of keys[{at}]: {}", status.message), ..status },
+    }
 }
 
 fn read(
@@ -83,8 +103,11 @@ fn read(
     if key.display_name.chars().count() > 63 {
         wrong("display_name", "display_name must have at most 63 characters.".to_owned());
     }
+    if key.services.len() > ENTRIES_MAX {
+        wrong("services", format!("services must have at most {ENTRIES_MAX} entries."));
+    }
     let mut api_targets = Vec::new();
-    for service in &key.services {
+    for service in key.services.iter().take(ENTRIES_MAX) {
         match TargetService::parse(service) {
             Ok(service) => api_targets.push(ApiTarget { service, methods: Vec::new() }),
             Err(error) => wrong("services", format!("{error}.")),

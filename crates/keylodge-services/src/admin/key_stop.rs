@@ -18,9 +18,10 @@ use crate::{Lodge, failure};
 const REVOKED_AT_ONCE_MAX: usize = 1000;
 
 pub(crate) async fn disable(mut call: Call) -> Result<Response, Status> {
-    let Empty = call.read().await?;
+    let Empty {} = call.read().await?;
     let now = call.lodge.now();
     stop(call, |key| {
+        key.stage.delete(now)?;
         if key.disable_time.is_none() {
             key.disable_time = Some(now);
         }
@@ -30,7 +31,7 @@ pub(crate) async fn disable(mut call: Call) -> Result<Response, Status> {
 }
 
 pub(crate) async fn revoke(mut call: Call) -> Result<Response, Status> {
-    let Empty = call.read().await?;
+    let Empty {} = call.read().await?;
     let now = call.lodge.now();
     stop(call, |key| {
         key.stage = key.stage.delete(now)?;
@@ -53,7 +54,7 @@ async fn stop(
 }
 
 pub(crate) async fn enable(mut call: Call) -> Result<Response, Status> {
-    let Empty = call.read().await?;
+    let Empty {} = call.read().await?;
     let (id, act) = (key_id(call.place("key"))?, call.act());
     let enabled = call.lodge.store.alter_key(call.project()?.number, &id, None, &act, |key| {
         key.disable_time = None;
@@ -86,6 +87,14 @@ pub(crate) async fn revoke_many(mut call: Call) -> Result<Response, Status> {
     if request.keys.len() > REVOKED_AT_ONCE_MAX {
         return Err(invalid("keys", format!("keys must name at most {REVOKED_AT_ONCE_MAX} keys.")));
     }
+    for name in &request.keys {
+        let key = find(&call.lodge, call.project()?.number, name).await;
+        if !key.is_ok_and(|key| key.stage == Stage::Live) {
+            let name: String = name.chars().take(64).collect();
+            let message = format!("Nothing was revoked: there is no key '{name}', or it is deleted already.");
+            return Err(Status::new(Code::NotFound, message));
+        }
+    }
     let asked = serde_json::to_string(&request).unwrap_or_default();
     let act = call.act_with([("keys", asked.chars().take(1024).collect())]);
     let number = call.project()?.number;
@@ -108,7 +117,7 @@ pub(crate) async fn revoke_many(mut call: Call) -> Result<Response, Status> {
     }
     let now = call.lodge.now();
     let receipts = revoked.value.iter().map(|key| receipt_of(&call.lodge, key, now)).collect::<Result<Vec<_>, _>>()?;
-    let more = receipts.len() == REVOKED_AT_ONCE_MAX;
+    let more = request.keys.is_empty() && receipts.len() == REVOKED_AT_ONCE_MAX;
     call.answer(&RevokeKeysResponse { receipts, more })
 }
 

@@ -13,7 +13,7 @@ use super::tokens;
 use crate::management::Call;
 use crate::management::access::Access;
 use crate::query::invalid;
-use crate::{failure, paging};
+use crate::{failure, iam, paging};
 
 const PAGE_DEFAULT: u32 = 100;
 const PAGE_MAX: u32 = 1000;
@@ -76,7 +76,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, Status> {
             ));
         }
     }
-    let member = member.to_string();
+    let member = folded(&member.to_string());
     let new = NewOperator { id: id.clone(), member: member.clone(), display_name: request.display_name };
     let token = OperatorToken::issue(&lodge.random());
     let new_token = tokens::new(lodge, &id, &token, "first".to_owned(), expire_time);
@@ -119,11 +119,12 @@ pub(crate) async fn get(call: Call) -> Result<Response, Status> {
 }
 
 pub(crate) async fn disable(mut call: Call) -> Result<Response, Status> {
-    let Empty = call.read().await?;
+    let Empty {} = call.read().await?;
     let id = find(&call).await?.id;
     if id == call.operator.record().id {
         return Err(Status::new(Code::FailedPrecondition, "Nobody can disable themselves; another owner can."));
     }
+    another_owner_than(&call, &id).await?;
     let act = call.act();
     let disabled = call.lodge.store.alter_operator(&id, &act, |record| {
         if record.disable_time.is_some() {
@@ -136,8 +137,23 @@ pub(crate) async fn disable(mut call: Call) -> Result<Response, Status> {
     call.answer(&to_wire(&disabled.value))
 }
 
+/// Refuses when nobody else who can come in owns everything.
+async fn another_owner_than(call: &Call, id: &str) -> Result<(), Status> {
+    let policies = call.lodge.store.policies(&[DEPLOYMENT]).await.map_err(|error| failure::store(&error))?;
+    for member in policies.iter().flat_map(iam::owners) {
+        let found = call.lodge.store.operator_by_member(&member).await.map_err(|error| failure::store(&error))?;
+        if found.is_some_and(|operator| operator.id != id && operator.disable_time.is_none()) {
+            return Ok(());
+        }
+    }
+    Err(Status::new(
+        Code::FailedPrecondition,
+        "This is the last owner of the deployment who can come in; make another first.",
+    ))
+}
+
 pub(crate) async fn enable(mut call: Call) -> Result<Response, Status> {
-    let Empty = call.read().await?;
+    let Empty {} = call.read().await?;
     let id = find(&call).await?.id;
     let act = call.act();
     let enabled = call.lodge.store.alter_operator(&id, &act, |record| match record.disable_time.take() {
@@ -153,11 +169,19 @@ pub(crate) async fn find(call: &Call) -> Result<OperatorRecord, Status> {
     let store = &call.lodge.store;
     let found = match call.place("operator") {
         "me" => return Ok(call.operator.record().clone()),
-        member if member.contains(':') => store.operator_by_member(member).await,
+        member if member.contains(':') => store.operator_by_member(&folded(member)).await,
         id => store.operator(id).await,
     };
     let found = found.map_err(|error| failure::store(&error))?;
     found.ok_or_else(|| failure::operator(&OperatorError::NoSuchOperator))
+}
+
+/// A member in the one spelling that operators are kept under: addresses do not differ by case.
+pub(crate) fn folded(member: &str) -> String {
+    match member.split_once(':') {
+        Some((kind, address)) => format!("{kind}:{}", address.to_ascii_lowercase()),
+        None => member.to_owned(),
+    }
 }
 
 /// The same for its own eyes, and for those who have a permission on the deployment.
@@ -170,6 +194,9 @@ pub(crate) async fn visible(call: &Call, permission: &str) -> Result<OperatorRec
     find(call).await
 }
 
+/// The last moment that can be printed: 9999-12-31T23:59:59Z.
+const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_000_000);
+
 /// When something ends, from a moment or a time from now.
 pub(crate) fn expiry(now: Timestamp, at: Option<Time>, ttl: Option<Span>) -> Result<Option<Timestamp>, String> {
     let end = match (at, ttl) {
@@ -178,7 +205,10 @@ pub(crate) fn expiry(now: Timestamp, at: Option<Time>, ttl: Option<Span>) -> Res
         (Some(Time(at)), None) => at,
         (None, Some(Span(ttl))) => now.plus(ttl),
     };
-    if end > now { Ok(Some(end)) } else { Err("expire_time must be in the future.".to_owned()) }
+    if end <= now {
+        return Err("expire_time must be in the future.".to_owned());
+    }
+    if end > LAST { Err("expire_time must be before the year 10000.".to_owned()) } else { Ok(Some(end)) }
 }
 
 /// The same for a request whose only such field it is.

@@ -60,7 +60,7 @@ pub(crate) async fn rotate(mut call: Call) -> Result<Response, Status> {
 }
 
 pub(crate) async fn retire(mut call: Call) -> Result<Response, Status> {
-    let Empty = call.read().await?;
+    let Empty {} = call.read().await?;
     let id = key_id(call.place("key"))?;
     let retired = call.lodge.store.retire_strings(call.project()?.number, &id, &call.act()).await;
     let retired = retired.map_err(|error| failure::key(&error))?;

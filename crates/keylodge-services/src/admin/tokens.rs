@@ -1,8 +1,8 @@
 //! The bearer tokens of operators. Everybody manages their own.
 
 use axum::response::Response;
-use keylodge_api::Status;
 use keylodge_api::admin::{CreateTokenRequest, ListTokensResponse, Time, Token};
+use keylodge_api::{Code, Status};
 use keylodge_rules::{KeyUid, OperatorToken, Timestamp};
 use keylodge_store::{NewToken, TokenRecord};
 
@@ -13,11 +13,13 @@ use crate::{Lodge, failure, paging, uses};
 
 const PAGE_DEFAULT: u32 = 100;
 const PAGE_MAX: u32 = 1000;
+/// How many tokens that are neither revoked nor expired an operator has at most.
+const TOKENS_MAX: u64 = 100;
 
 pub(crate) async fn list(call: Call) -> Result<Response, Status> {
     let operator = visible(&call, "keylodge.tokens.list").await?;
     // So that what was used a moment ago reads so.
-    uses::write(&call.lodge).await.map_err(|error| failure::store(&error))?;
+    uses::freshen(&call.lodge).await;
     let size = call.query.page_size(PAGE_DEFAULT, PAGE_MAX)?;
     let page = call.lodge.store.tokens(&operator.id, paging::begin(&call.query)?, size).await;
     let page = page.map_err(|error| failure::store(&error))?;
@@ -34,6 +36,19 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, Status> {
         return Err(invalid("display_name", "display_name must have at most 63 characters."));
     }
     let expire_time = expiry_or_status(call.lodge.now(), request.expire_time, request.ttl)?;
+    // A token cannot outlive itself by making another.
+    let expire_time = if operator.id == call.operator.record().id {
+        expire_time.into_iter().chain(call.operator.expires()).min()
+    } else {
+        expire_time
+    };
+    let live = call.lodge.store.live_tokens(&operator.id, call.lodge.now()).await;
+    if live.map_err(|error| failure::store(&error))? >= TOKENS_MAX {
+        return Err(Status::new(
+            Code::ResourceExhausted,
+            format!("The operator has {TOKENS_MAX} tokens, which is the most one can have. Revoke one first."),
+        ));
+    }
     let token = OperatorToken::issue(&call.lodge.random());
     let act = call.act_with([("display_name", request.display_name.clone())]);
     let new = new(&call.lodge, &operator.id, &token, request.display_name, expire_time);

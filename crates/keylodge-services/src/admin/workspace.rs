@@ -14,6 +14,7 @@ use keylodge_rules::restrictions::{ApiTarget, TargetService};
 use keylodge_rules::{ProjectNumber, ProjectState, Restrictions, Revision};
 use keylodge_store::{Among, KeyRecord, OperatorRecord, ProfileLimit, ProjectRecord};
 
+use super::JULES_PROFILE;
 use crate::keys::{self, Making};
 use crate::management::Call;
 use crate::management::access::{Access, projects_with};
@@ -40,28 +41,32 @@ pub(crate) async fn accept_terms(mut call: Call) -> Result<Response, Status> {
             format!("The terms there are have version {current}. Read them and accept that."),
         ));
     }
-    let known = call.operator.record();
+    let _one_at_a_time = lodge.newcomers.lock().await;
+    let known = lodge.store.operator(&call.operator.record().id).await.map_err(|error| failure::store(&error))?;
+    let known = known.ok_or_else(Status::internal)?;
     let visible = projects_with(lodge, &call.operator, "resourcemanager.projects.get").await?;
     let is_new = known.terms.is_none() && page(&call, &visible, 1).await?.is_empty();
     let act = call.act_with([("version", request.version.clone())]);
+    let (mut project, mut key) = (None, None);
+    if is_new {
+        let making = projects::Making {
+            display_name: "Default Gemini Project".to_owned(),
+            owner: known.member.clone(),
+            ..projects::Making::default()
+        };
+        let (_, made) = projects::make(lodge, &act, making).await?;
+        set_in_workspace(&call, made.number, true).await?;
+        let new = NewKey { display_name: "Default Gemini API Key".to_owned(), ..gemini_key()? };
+        key = Some(keys::make(lodge, &act, &made, Making::of(new)).await?);
+        project = Some(projects::to_v3(&made));
+    }
+    // Last, so that whoever was cut off before is still new, or has a project.
     let accepted = lodge.store.alter_operator(&known.id, &act, |record| {
         record.terms = Some((request.version, act.at));
         Ok(())
     });
     let record = accepted.await.map_err(|error| failure::operator(&error))?.value;
-    let mut answer = AcceptTermsResponse { workspace: of(&call, &record), project: None, key: None };
-    if is_new {
-        let making = projects::Making {
-            display_name: "Default Gemini Project".to_owned(),
-            owner: record.member.clone(),
-            ..projects::Making::default()
-        };
-        let (_, project) = projects::make(lodge, &act, making).await?;
-        set_in_workspace(&call, project.number, true).await?;
-        let new = NewKey { display_name: "Default Gemini API Key".to_owned(), ..gemini_key()? };
-        answer.key = Some(keys::make(lodge, &act, &project, Making::of(new)).await?);
-        answer.project = Some(projects::to_v3(&project));
-    }
+    let answer = AcceptTermsResponse { workspace: of(&call, &record), project, key };
     call.answer(&answer)
 }
 
@@ -179,7 +184,7 @@ pub(crate) async fn create_key(mut call: Call) -> Result<Response, Status> {
     let making = match request.service.as_str() {
         "" | GEMINI_SERVICE => Making::of(gemini_key()?),
         JULES_SERVICE => Making {
-            profile: "jules",
+            profile: JULES_PROFILE,
             limit: Some(ProfileLimit { keys_max: lodge.workspace.jules_keys_max }),
             shown_once: true,
             ..Making::of(key_for(JULES_SERVICE)?)

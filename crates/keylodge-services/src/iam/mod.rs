@@ -3,6 +3,8 @@
 mod policies;
 mod roles;
 
+pub(crate) use policies::owners;
+
 use crate::management::Route;
 use crate::management::route::route;
 

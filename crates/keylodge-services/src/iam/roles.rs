@@ -41,7 +41,7 @@ pub(crate) async fn query_testable(mut call: Call) -> Result<Response, Status> {
 pub(crate) async fn list(call: Call) -> Result<Response, Status> {
     let view = view(&call.query)?;
     let size = call.query.page_size(PAGE_DEFAULT, PAGE_MAX)?;
-    let (deleted, after) = (call.query.flag("showDeleted"), paging::begin(&call.query)?);
+    let (deleted, after) = (call.query.flag("showDeleted")?, paging::begin(&call.query)?);
     let page = call.lodge.store.roles(&parent(&call)?.to_string(), deleted, after, size).await;
     let page = page.map_err(|error| failure::store(&error))?;
     call.answer(&ListRolesResponse {
@@ -56,13 +56,13 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, Status> {
     let new = RoleRecord { role: role.create(name, Vec::new()), delete_time: None, created_at: Revision(0) };
     let act = call.act_with([("permissions", words(&new))]);
     let made = call.lodge.store.create_role(new, project(&call), &act).await;
-    answer(&call, made.map_err(|error| failure::policy(&error))?.value)
+    answer(&call, &made.map_err(|error| failure::policy(&error))?.value)
 }
 
 pub(crate) async fn get(call: Call) -> Result<Response, Status> {
     let name = name(&call)?.to_string();
     let found = call.lodge.store.role(&name).await.map_err(|error| failure::store(&error))?;
-    answer(&call, found.ok_or_else(|| missing(&name))?)
+    answer(&call, &found.ok_or_else(|| missing(&name))?)
 }
 
 /// Alters what the mask names; without one, what is given.
@@ -116,10 +116,10 @@ async fn alter(
         }
         change(record)
     });
-    answer(call, altered.await.map_err(|error| failure::policy(&error))?.value)
+    answer(call, &altered.await.map_err(|error| failure::policy(&error))?.value)
 }
 
-fn answer(call: &Call, record: RoleRecord) -> Result<Response, Status> {
+fn answer(call: &Call, record: &RoleRecord) -> Result<Response, Status> {
     call.answer(&Role::custom(&record.role, RoleView::Full))
 }
 

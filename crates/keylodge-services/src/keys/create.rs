@@ -1,13 +1,14 @@
 //! `POST /v2/projects/*/locations/global/keys`
 
 use axum::response::Response;
-use keylodge_api::Status;
 use keylodge_api::apikeys::{KEY_TYPE, Key, NewKey};
 use keylodge_api::operation::Operation;
+use keylodge_api::{Code, Detail, Status};
 use keylodge_rules::{KeyId, KeyString, KeyUid, Lookup, Timestamp};
 use keylodge_store::{Act, OperationKind, ProfileLimit, ProjectRecord};
 
 use super::{operation_name, to_wire};
+use crate::admin::folded;
 use crate::management::Call;
 use crate::query::invalid;
 use crate::{Lodge, failure};
@@ -31,13 +32,25 @@ pub(crate) async fn create(mut call: Call) -> Result<Response, Status> {
     call.answer(&Operation::done(operation, KEY_TYPE, key))
 }
 
+/// Binding a key to a service account lets it act as that account, which takes more than making keys.
+fn denied_permission(permission: &str, project: &ProjectRecord) -> Status {
+    let resource = format!("//apikeys.googleapis.com/projects/{}/locations/global", project.id);
+    let message = format!("Permission '{permission}' denied on resource '{resource}' (or it may not exist).");
+    let metadata = vec![("permission", permission.to_owned()), ("resource", resource)];
+    Status::new(Code::PermissionDenied, message).with(Detail::info("IAM_PERMISSION_DENIED", metadata))
+}
+
 /// A service account is one that Keylodge knows as an operator, or has the form of Google's: those that AI Studio's
 /// projects bring are made along with the key.
 async fn service_account(call: &Call, account: &str) -> Result<(), Status> {
+    const BIND: &str = "iam.serviceAccountApiKeyBindings.create";
+    if !call.access().await?.grants(&call.lodge, &call.operator, BIND) {
+        return Err(denied_permission(BIND, call.project()?));
+    }
     if account.to_ascii_lowercase().ends_with(".gserviceaccount.com") {
         return Ok(());
     }
-    let known = call.lodge.store.operator_by_member(&format!("serviceAccount:{account}")).await;
+    let known = call.lodge.store.operator_by_member(&folded(&format!("serviceAccount:{account}"))).await;
     match known.map_err(|error| failure::store(&error))? {
         Some(_) => Ok(()),
         None => {

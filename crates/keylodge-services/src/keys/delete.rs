@@ -7,12 +7,13 @@ use keylodge_api::operation::Operation;
 use keylodge_store::{KeyError, OperationKind};
 
 use super::wire::etag;
-use super::{key_id, operation_name, reveal};
+use super::{key_id, operation_name};
 use crate::failure;
 use crate::management::Call;
 
 /// Deletes a key. When this has answered, the gate refuses it.
 pub(crate) async fn delete(call: Call) -> Result<Response, Status> {
+    call.query.word("checkExistingUsage", &super::CHECK_EXISTING_USAGE)?;
     let lodge = &call.lodge;
     let project = call.project()?.number;
     let expected = call.query.get("etag");
@@ -28,6 +29,6 @@ pub(crate) async fn delete(call: Call) -> Result<Response, Status> {
     });
     let deleted = deleted.await.map_err(|error| failure::key(&error))?;
     call.in_force(deleted.revision).await?;
-    let key = reveal(lodge, &deleted.value).await?;
+    let key = super::reveal_to(&call, &deleted.value).await?;
     call.answer(&Operation::done(operation, KEY_TYPE, key))
 }

@@ -16,7 +16,7 @@ pub(crate) async fn list(call: Call) -> Result<Response, Status> {
     let size = call.query.page_size(PAGE_DEFAULT, PAGE_MAX)?;
     let after = paging::begin(&call.query)?;
     let (lodge, project) = (&call.lodge, call.project()?.number);
-    let page = lodge.store.keys(project, call.query.flag("showDeleted"), after, size, lodge.now()).await;
+    let page = lodge.store.keys(project, call.query.flag("showDeleted")?, after, size, lodge.now()).await;
     let page = page.map_err(|error| failure::store(&error))?;
     let answer = ListKeysResponse {
         keys: page.items.iter().map(to_wire).collect(),

@@ -11,7 +11,7 @@ mod update;
 mod wire;
 
 pub(crate) use create::{Making, make};
-pub(crate) use wire::{key_name, operation_name, reveal, show, to_wire};
+pub(crate) use wire::{key_name, operation_name, reveal, reveal_to, show, to_wire};
 
 use keylodge_api::Status;
 use keylodge_rules::{KeyId, ProjectNumber};
@@ -20,6 +20,9 @@ use keylodge_store::KeyRecord;
 use crate::management::Route;
 use crate::management::route::route;
 use crate::{Lodge, failure};
+
+/// What `checkExistingUsage` can be. Keylodge tells last use in an API of its own, and checks nothing here.
+const CHECK_EXISTING_USAGE: [&str; 3] = ["CHECK_EXISTING_USAGE_UNSPECIFIED", "SKIP", "CHECK"];
 
 /// The routes of API Keys v2.
 pub(crate) const ROUTES: &[Route] = &[

@@ -14,6 +14,7 @@ use crate::management::Call;
 /// Alters what the mask names. In force at this gate when it has answered. The string is no part of the answer, as at
 /// Google.
 pub(crate) async fn update(mut call: Call) -> Result<Response, Status> {
+    call.query.word("checkExistingUsage", &super::CHECK_EXISTING_USAGE)?;
     let body = call.bytes().await?;
     let patch = KeyPatch::parse(call.query.given("updateMask"), &body)?;
     let lodge = &call.lodge;
@@ -29,6 +30,8 @@ pub(crate) async fn update(mut call: Call) -> Result<Response, Status> {
     // What is wrong with the restrictions together with what the key has already.
     let mut mistake = None;
     let updated = lodge.store.alter_key(project.number, &id, step, &act, |key| {
+        // Undelete it first.
+        key.stage.delete(act.at)?;
         if patch.etag.as_ref().is_some_and(|expected| *expected != etag(key)) {
             return Err(KeyError::EtagMismatch);
         }

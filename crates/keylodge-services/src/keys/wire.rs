@@ -7,6 +7,7 @@ use keylodge_api::{Status, apikeys, timestamp};
 use keylodge_rules::{KeyUid, ProjectNumber, Restrictions, Stage};
 use keylodge_store::{Act, KeyError, KeyRecord, OperationKind};
 
+use crate::management::Call;
 use crate::{Lodge, failure};
 
 /// `projects/<number>/locations/global/keys/<id>`
@@ -49,6 +50,12 @@ pub(crate) async fn reveal(lodge: &Lodge, key: &KeyRecord) -> Result<Key, Status
     let Some(sealed) = string.sealed else { return Ok(to_wire(key)) };
     let string = lodge.vault.open(&key.uid, string.generation, &sealed).map_err(failure::vault)?;
     Ok(Key { key_string: Some(string.reveal().to_owned()), ..to_wire(key) })
+}
+
+/// The same for whoever may see key strings; others get the key without it.
+pub(crate) async fn reveal_to(call: &Call, key: &KeyRecord) -> Result<Key, Status> {
+    let may = call.access().await?.grants(&call.lodge, &call.operator, "apikeys.keys.getKeyString");
+    if may { reveal(&call.lodge, key).await } else { Ok(to_wire(key)) }
 }
 
 /// A key's etag: weak, and quoted as part of the text.

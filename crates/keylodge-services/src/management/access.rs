@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use keylodge_api::{Code, Detail, Status};
-use keylodge_rules::iam::{CustomRoleName, Member, PermissionSet, Policy, RoleName, granted};
+use keylodge_rules::iam::{CustomRoleName, Member, PermissionSet, Policy, RoleName, RoleParent, granted};
 use keylodge_rules::{ProjectNumber, ProjectState};
 use keylodge_store::{Among, DEPLOYMENT, OrganizationRecord, ProjectRecord};
 
@@ -42,15 +42,20 @@ impl Access {
 
     async fn load(lodge: &Lodge, resources: &[&str]) -> Result<Self, Status> {
         let policies = lodge.store.policies(resources).await.map_err(|error| failure::store(&error))?;
-        let mut roles = HashMap::new();
-        for role in policies.iter().flat_map(|policy| &policy.bindings).map(|binding| &binding.role) {
-            if let RoleName::Custom(name) = role
-                && !roles.contains_key(name)
-            {
-                let found = lodge.store.role(&name.to_string()).await.map_err(|error| failure::store(&error))?;
-                roles.insert(name.clone(), found.map_or(PermissionSet::EMPTY, |record| record.role.grants()));
-            }
-        }
+        let named = policies.iter().flat_map(|policy| &policy.bindings).filter_map(|binding| match &binding.role {
+            RoleName::Custom(name) => Some(name.to_string()),
+            RoleName::Predefined(_) => None,
+        });
+        let named: BTreeSet<String> = named.collect();
+        let found = lodge.store.roles_named(&named.into_iter().collect::<Vec<_>>()).await;
+        let found = found.map_err(|error| failure::store(&error))?;
+        // A role of an organization that the project has left grants nothing any more.
+        let holds = |parent: &RoleParent| match parent {
+            RoleParent::Organization(number) => resources.contains(&format!("organizations/{number}").as_str()),
+            RoleParent::Project(_) | RoleParent::ProjectNumber(_) => true,
+        };
+        let roles = found.into_iter().filter(|record| holds(&record.role.name.parent));
+        let roles = roles.map(|record| (record.role.name.clone(), record.role.grants())).collect();
         Ok(Self { policies, roles })
     }
 
@@ -115,7 +120,12 @@ pub(super) async fn check(
 /// its own words.
 pub(crate) fn denied(route: &Route, name: &str) -> Status {
     let Route { service, permission, .. } = *route;
-    let kind = if route.on == On::Organization { "organizations" } else { "projects" };
+    let permission = if permission.is_empty() { "resourcemanager.projects.get" } else { permission };
+    let (kind, name) = match name.strip_prefix("organizations/") {
+        Some(number) => ("organizations", number),
+        None if route.on == On::Organization => ("organizations", name),
+        None => ("projects", name),
+    };
     let (resource, domain) = match service {
         API_KEYS => (format!("//{service}/projects/{name}/locations/global"), "googleapis.com"),
         KEYLODGE if name.is_empty() => (format!("//{service}/deployment"), "keylodge"),
@@ -149,7 +159,9 @@ pub(crate) async fn projects_with(lodge: &Lodge, operator: &Operator, permission
             }
         } else if let Some(number) =
             resource.strip_prefix("projects/").and_then(|number| ProjectNumber::parse(number).ok())
-            && Access::load(lodge, &[&resource]).await?.grants(lodge, operator, permission)
+            && let Some(project) =
+                lodge.store.project_by_number(number, lodge.now()).await.map_err(|error| failure::store(&error))?
+            && Access::to_project(lodge, &project).await?.grants(lodge, operator, permission)
         {
             projects.insert(number);
         }

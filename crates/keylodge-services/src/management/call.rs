@@ -7,7 +7,7 @@ use axum::response::Response;
 use keylodge_api::proto_json::Message;
 use keylodge_api::{Code, Status};
 use keylodge_rules::Revision;
-use keylodge_rules::secret::mask;
+use keylodge_rules::secret::{head, mask};
 use keylodge_store::{Act, DEPLOYMENT, OrganizationRecord, ProjectRecord};
 use serde::Serialize;
 
@@ -16,6 +16,9 @@ use super::route::{Places, Route};
 use crate::operator::Operator;
 use crate::query::Query;
 use crate::{Lodge, failure, wire};
+
+/// How much of each thing that was asked for an audit line keeps.
+const ASKED_BYTES_MAX: usize = 4096;
 
 /// A management call whose caller is proven and whose permission is checked: only [`super::handle`] makes one.
 #[derive(Debug)]
@@ -92,7 +95,7 @@ impl Call {
     pub(crate) fn act_with<'text>(&self, asked: impl IntoIterator<Item = (&'text str, String)>) -> Act {
         let request = asked.into_iter().filter(|(_, value)| !value.is_empty());
         // Somebody may have put a key where a name belongs.
-        let request = request.map(|(name, value)| (name.to_owned(), mask(&value).into_owned()));
+        let request = request.map(|(name, value)| (name.to_owned(), mask(head(&value, ASKED_BYTES_MAX)).into_owned()));
         Act { request: request.collect(), ..self.act() }
     }
 

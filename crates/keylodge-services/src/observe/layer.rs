@@ -11,7 +11,7 @@ use http::header::USER_AGENT;
 use http::{HeaderValue, Request};
 use keylodge_api::REQUEST_ID_HEADER;
 use keylodge_gate::{Pass, Peer, Refused};
-use keylodge_rules::secret::mask;
+use keylodge_rules::secret::{head, mask};
 use tower::{Layer, Service};
 
 use crate::Lodge;
@@ -29,6 +29,9 @@ impl RequestId {
         extensions.get::<Self>().map(|id| id.0.clone()).unwrap_or_default()
     }
 }
+
+/// How much of what a caller's program calls itself is looked at.
+const USER_AGENT_BYTES_MAX: usize = 1024;
 
 /// How much of a path a log line holds.
 const PATH_CHARS_MAX: usize = 256;
@@ -82,7 +85,8 @@ where
         let verb = request.method().clone();
         let path = loggable(request.uri().path());
         let address = Peer::of(request.extensions()).map(|peer| peer.ip());
-        let client = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let client = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+        let client = client.map(|client| head(client, USER_AGENT_BYTES_MAX).to_owned());
         request.extensions_mut().insert(RequestId(id.clone()));
         let answer = self.inner.call(request);
         Box::pin(async move {
@@ -108,7 +112,7 @@ where
 
 /// A path as it may stand in the log: bounded, and without a key that somebody put there by mistake.
 fn loggable(path: &str) -> String {
-    let masked = mask(path);
+    let masked = mask(head(path, 4 * PATH_CHARS_MAX));
     let end = masked.char_indices().nth(PATH_CHARS_MAX).map_or(masked.len(), |(at, _)| at);
     masked[..end].to_owned()
 }

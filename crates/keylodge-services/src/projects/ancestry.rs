@@ -9,7 +9,7 @@ use crate::management::Call;
 
 /// The project, then the organization that owns it.
 pub(crate) async fn get_ancestry(mut call: Call) -> Result<Response, Status> {
-    let Empty = call.read().await?;
+    let Empty {} = call.read().await?;
     let project = call.project()?;
     let own = ResourceId { kind: "project".to_owned(), id: project.id.to_string() };
     let parent = project.parent.map(|number| ResourceId { kind: "organization".to_owned(), id: number.to_string() });

@@ -15,7 +15,7 @@ use super::{display_name, issue, parent_number, to_v1, to_v3};
 use crate::keys::operation_name;
 use crate::management::Call;
 use crate::management::access::Access;
-use crate::{Lodge, failure, service_usage};
+use crate::{Lodge, failure, organizations, service_usage};
 
 /// Words that Google does not let into ids of projects.
 const PROHIBITED: [&str; 2] = ["google", "ssl"];
@@ -80,12 +80,16 @@ fn progress(project: &ProjectRecord) -> Value {
 
 /// Makes a project for whoever calls, where they may make projects: in the organization, or in the deployment.
 async fn create(call: &Call, making: Making) -> Result<(String, ProjectRecord), Status> {
-    let access = match making.parent {
-        Some(number) => Access::to_organization(&call.lodge, number).await?,
-        None => Access::to_deployment(&call.lodge).await?,
+    let (there, name, access) = match making.parent {
+        Some(number) => {
+            let found = organizations::find(&call.lodge, &number.to_string()).await?;
+            let access = Access::to_organization(&call.lodge, number).await?;
+            (found.is_some(), format!("organizations/{number}"), access)
+        }
+        None => (true, making.id.clone(), Access::to_deployment(&call.lodge).await?),
     };
-    if !access.grants(&call.lodge, &call.operator, "resourcemanager.projects.create") {
-        return Err(call.denied(&making.id));
+    if !there || !access.grants(&call.lodge, &call.operator, "resourcemanager.projects.create") {
+        return Err(call.denied(&name));
     }
     let act = call.act_with([("project_id", making.id.clone()), ("display_name", making.display_name.clone())]);
     make(&call.lodge, &act, Making { owner: call.operator.member().to_owned(), ..making }).await

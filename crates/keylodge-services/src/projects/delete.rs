@@ -25,13 +25,13 @@ pub(crate) async fn delete_v3(call: Call) -> Result<Response, Status> {
 }
 
 pub(crate) async fn undelete_v1(mut call: Call) -> Result<Response, Status> {
-    let Empty = call.read().await?;
+    let Empty {} = call.read().await?;
     alter(&call, None, undelete).await?;
     call.answer(&json!({}))
 }
 
 pub(crate) async fn undelete_v3(mut call: Call) -> Result<Response, Status> {
-    let Empty = call.read().await?;
+    let Empty {} = call.read().await?;
     answer(&call, OperationKind::UndeleteProject, undelete).await
 }
 

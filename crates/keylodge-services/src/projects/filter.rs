@@ -17,7 +17,12 @@ pub(super) enum Filter {
     All(Vec<Self>),
     Any(Vec<Self>),
     Not(Box<Self>),
-    Term { field: String, value: String },
+    /// `field:value`, or `field=value` when it must be exactly so.
+    Term {
+        field: String,
+        value: String,
+        exact: bool,
+    },
 }
 
 /// The text is no filter.
@@ -27,15 +32,15 @@ pub(super) struct NotAFilter;
 impl Filter {
     /// Reads a v1 filter: terms side by side must all match.
     pub(super) fn parse(text: &str) -> Result<Self, NotAFilter> {
-        Self::read(text, Word::And)
+        Self::read(text, &Word::And)
     }
 
     /// Reads a v3 query: of terms side by side one must match, as v3's documentation has it.
     pub(super) fn parse_query(text: &str) -> Result<Self, NotAFilter> {
-        Self::read(text, Word::Or)
+        Self::read(text, &Word::Or)
     }
 
-    fn read(text: &str, side_by_side: Word) -> Result<Self, NotAFilter> {
+    fn read(text: &str, side_by_side: &Word) -> Result<Self, NotAFilter> {
         if text.len() > BYTES_MAX {
             return Err(NotAFilter);
         }
@@ -60,7 +65,7 @@ impl Filter {
             Self::All(filters) => filters.iter().all(|filter| filter.matches(project)),
             Self::Any(filters) => filters.iter().any(|filter| filter.matches(project)),
             Self::Not(filter) => !filter.matches(project),
-            Self::Term { field, value } => field_of(project, field).is_some_and(|found| matches(&found, value)),
+            Self::Term { field, value, exact } => matches_field(project, field, value, *exact),
         }
     }
 }
@@ -72,7 +77,7 @@ enum Word {
     And,
     Or,
     Not,
-    Term { field: String, value: String },
+    Term { field: String, value: String, exact: bool },
 }
 
 /// `a OR b OR c`
@@ -99,7 +104,9 @@ fn one(rest: &mut &[Word]) -> Result<Filter, NotAFilter> {
     let [first, more @ ..] = *rest else { return Err(NotAFilter) };
     *rest = more;
     match first {
-        Word::Term { field, value } => Ok(Filter::Term { field: field.clone(), value: value.clone() }),
+        Word::Term { field, value, exact } => {
+            Ok(Filter::Term { field: field.clone(), value: value.clone(), exact: *exact })
+        }
         Word::Not => Ok(Filter::Not(Box::new(one(rest)?))),
         Word::Open => {
             let inside = any(rest)?;
@@ -136,8 +143,9 @@ fn words_of(text: &str) -> Result<Vec<Word>, NotAFilter> {
                 let (name, more) = rest.split_at(end);
                 match (name, more.strip_prefix([':', '='])) {
                     (_, Some(more)) if !name.is_empty() => {
+                        let exact = rest[end..].starts_with('=');
                         let (value, more) = value(more)?;
-                        words.push(Word::Term { field: name.to_owned(), value });
+                        words.push(Word::Term { field: name.to_owned(), value, exact });
                         rest = more;
                     }
                     (name, _) => {
@@ -168,29 +176,34 @@ fn value(text: &str) -> Result<(String, &str), NotAFilter> {
     if value.is_empty() { Err(NotAFilter) } else { Ok((value.to_owned(), more)) }
 }
 
-/// A field by its name in v1 or v3.
-fn field_of(project: &Project, field: &str) -> Option<String> {
+/// Whether a field, by its name in v1 or v3 and in letters of either case, is as wanted.
+fn matches_field(project: &Project, field: &str, value: &str, exact: bool) -> bool {
+    let field = field.to_lowercase();
     let parent = project.parent.as_ref();
-    match field {
-        "name" | "displayName" => Some(project.name.clone()),
-        "id" | "projectId" => Some(project.project_id.clone()),
-        "projectNumber" => Some(project.project_number.clone()),
-        "lifecycleState" | "state" => Some(project.lifecycle_state.clone()),
+    let found = match field.as_str() {
+        "name" | "displayname" => Some(project.name.clone()),
+        "id" | "projectid" => Some(project.project_id.clone()),
+        "projectnumber" => Some(project.project_number.clone()),
+        "lifecyclestate" | "state" => Some(project.lifecycle_state.clone()),
         "parent" => parent.map(|parent| format!("{}s/{}", parent.kind, parent.id)),
         "parent.type" => parent.map(|parent| parent.kind.clone()),
         "parent.id" => parent.map(|parent| parent.id.clone()),
-        _ => project.labels.get(field.strip_prefix("labels.")?).cloned(),
-    }
+        // Whether there is a label of this name.
+        "labels" => return project.labels.keys().any(|label| matches(label, value, exact)),
+        _ => field.strip_prefix("labels.").and_then(|label| project.labels.get(label)).cloned(),
+    };
+    found.is_some_and(|found| matches(&found, value, exact))
 }
 
-fn matches(found: &str, wanted: &str) -> bool {
+/// A `*` at either end stands for anything. Without one, `:` is content with a whole word of the text, as gcloud is.
+fn matches(found: &str, wanted: &str, exact: bool) -> bool {
     let (found, wanted) = (found.to_lowercase(), wanted.to_lowercase());
     match (wanted.strip_prefix('*'), wanted.strip_suffix('*')) {
         _ if wanted == "*" => true,
         (Some(_), Some(_)) => found.contains(&wanted[1..wanted.len() - 1]),
         (Some(end), None) => found.ends_with(end),
         (None, Some(begin)) => found.starts_with(begin),
-        (None, None) => found == wanted,
+        (None, None) => found == wanted || (!exact && found.split_whitespace().any(|word| word == wanted)),
     }
 }
 
@@ -229,6 +242,11 @@ mod tests {
             ("-id:team-blue", false),
             ("id:*blue labels.team:b*u", false),
             ("id:*am-b* labels.team:blue", true),
+            ("NAME:blue", true),
+            ("name=blue", false),
+            ("LABELS.Team:blue lifecyclestate:active", true),
+            ("labels:team labels:*", true),
+            ("labels:colour", false),
         ] {
             assert_eq!(check(filter), expected, "{filter}");
         }

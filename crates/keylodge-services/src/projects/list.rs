@@ -39,13 +39,14 @@ pub(crate) async fn v3(call: Call) -> Result<Response, Status> {
         return Err(invalid("parent", "parent is missing: organizations/NUMBER. projects:search finds all projects."));
     };
     let number = parent_number(parent)?;
+    let there = crate::organizations::find(&call.lodge, &number.to_string()).await?.is_some();
     let access = Access::to_organization(&call.lodge, number).await?;
-    if !access.grants(&call.lodge, &call.operator, "resourcemanager.projects.list") {
+    if !there || !access.grants(&call.lodge, &call.operator, "resourcemanager.projects.list") {
         return Err(call.denied(parent));
     }
     let among = Among::These { parents: [number].into(), projects: [].into() };
     let size = call.query.page_size(PAGE_MAX, PAGE_MAX)?;
-    let deleted = call.query.flag("showDeleted");
+    let deleted = call.query.flag("showDeleted")?;
     let wanted = |project: &ProjectRecord| deleted || project.state == ProjectState::Active;
     let (projects, next) = page(&call.lodge, &among, paging::begin(&call.query)?, size, wanted).await?;
     call.answer(&v3::ListProjectsResponse {

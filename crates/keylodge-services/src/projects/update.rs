@@ -4,14 +4,15 @@ use axum::response::Response;
 use keylodge_api::Status;
 use keylodge_api::operation::Operation;
 use keylodge_api::resource_manager::{v1, v3};
-use keylodge_store::{OperationKind, ProjectError};
+use keylodge_rules::ProjectState;
+use keylodge_store::{OperationKind, ProjectError, ProjectRecord};
 
 use super::{display_name, parent_number, to_v1, to_v3};
-use crate::failure;
 use crate::keys::operation_name;
 use crate::management::Call;
 use crate::management::access::Access;
 use crate::query::invalid;
+use crate::{failure, organizations};
 
 /// Replaces a project: a body without labels removes all labels. Id, number, state and parent, echoed back, are read
 /// past.
@@ -21,6 +22,7 @@ pub(crate) async fn v1(mut call: Call) -> Result<Response, Status> {
     let name = display_name(new.name, "name")?;
     let act = call.act_with([("display_name", name.clone())]);
     let updated = call.lodge.store.alter_project(number, None, &act, |project| {
+        still_there(project)?;
         project.display_name = name;
         project.labels = new.labels;
         Ok(())
@@ -69,6 +71,7 @@ pub(crate) async fn v3(mut call: Call) -> Result<Response, Status> {
     let act = call.act_with([("display_name", name.clone().unwrap_or_default())]);
     let step = Some((OperationKind::UpdateProject, operation.as_str(), ""));
     let updated = call.lodge.store.alter_project(project.number, step, &act, |project| {
+        still_there(project)?;
         if new.etag.as_ref().is_some_and(|expected| *expected != to_v3(project).etag) {
             return Err(ProjectError::EtagMismatch);
         }
@@ -85,17 +88,30 @@ pub(crate) async fn v3(mut call: Call) -> Result<Response, Status> {
     call.answer(&Operation::done(operation, v3::PROJECT_TYPE, to_v3(&updated.value)))
 }
 
+/// A project that is deleted is brought back before it is altered.
+fn still_there(project: &ProjectRecord) -> Result<(), ProjectError> {
+    if project.state == ProjectState::Active { Ok(()) } else { Err(ProjectError::AlreadyDeleted) }
+}
+
 /// Puts a project under another organization; the caller must be allowed to make projects there.
 pub(crate) async fn relocate(mut call: Call) -> Result<Response, Status> {
     let request: v3::MoveProjectRequest = call.read().await?;
     let parent = parent_number(&request.destination_parent)?;
+    let there = organizations::find(&call.lodge, &parent.to_string()).await?.is_some();
     let access = Access::to_organization(&call.lodge, parent).await?;
-    if !access.grants(&call.lodge, &call.operator, "resourcemanager.projects.create") {
-        return Err(call.denied(&request.destination_parent));
+    if !there || !access.grants(&call.lodge, &call.operator, "resourcemanager.projects.create") {
+        return Err(call.denied(&format!("organizations/{parent}")));
+    }
+    // Whoever owns a project alone cannot take it from the organization that it is in.
+    if let Some(current) = call.project()?.parent {
+        let access = Access::to_organization(&call.lodge, current).await?;
+        if !access.grants(&call.lodge, &call.operator, "resourcemanager.projects.move") {
+            return Err(call.denied(&format!("organizations/{current}")));
+        }
     }
     let number = call.project()?.number;
     let operation = operation_name(&call.lodge, OperationKind::MoveProject, number);
-    let act = call.act_with([("destination_parent", request.destination_parent)]);
+    let act = call.act_with([("destination_parent", format!("organizations/{parent}"))]);
     let step = Some((OperationKind::MoveProject, operation.as_str(), ""));
     let moved = call.lodge.store.alter_project(number, step, &act, |project| {
         project.parent = Some(parent);

@@ -4,7 +4,8 @@ mod catalogue;
 mod switch;
 
 use axum::response::Response;
-use keylodge_api::service_usage::{ListServicesResponse, Service, ServiceConfig};
+use keylodge_api::proto_json::Empty;
+use keylodge_api::service_usage::{Documentation, ListServicesResponse, Service, ServiceConfig};
 use keylodge_api::status::FieldViolation;
 use keylodge_api::{Code, Detail, Status};
 use keylodge_rules::{Revision, ServiceName};
@@ -63,7 +64,16 @@ async fn list(call: Call) -> Result<Response, Status> {
 
 async fn get(call: Call) -> Result<Response, Status> {
     let service = known(&call.lodge, &[call.place("service")])?.remove(0);
-    call.answer(&to_wire(&call.lodge, call.project()?, &service))
+    let mut service = to_wire(&call.lodge, call.project()?, &service);
+    let summary = format!("{} as this Keylodge serves it.", service.config.title);
+    service.config = ServiceConfig {
+        documentation: Some(Documentation { summary }),
+        quota: Some(Empty {}),
+        authentication: Some(Empty {}),
+        usage: Some(Empty {}),
+        ..service.config
+    };
+    call.answer(&service)
 }
 
 async fn batch_get(call: Call) -> Result<Response, Status> {
@@ -97,7 +107,7 @@ pub(crate) fn to_wire(lodge: &Lodge, project: &ProjectRecord, service: &ServiceN
     Service {
         name: format!("projects/{}/services/{service}", project.number),
         parent: format!("projects/{}", project.number),
-        config: ServiceConfig { name: service.to_string(), title },
+        config: ServiceConfig { name: service.to_string(), title, ..ServiceConfig::default() },
         state: if project.services.contains(service) { "ENABLED" } else { "DISABLED" }.to_owned(),
     }
 }

@@ -18,7 +18,7 @@ use crate::keys::operation_name;
 use crate::management::Call;
 
 pub(crate) async fn enable(mut call: Call) -> Result<Response, Status> {
-    let EnableServiceRequest = call.read().await?;
+    let EnableServiceRequest {} = call.read().await?;
     let services = known(&call.lodge, &[call.place("service")])?;
     let (operation, project) = switch(&call, &services, OperationKind::EnableService).await?;
     let answer = ServiceAnswer { service: to_wire(&call.lodge, &project, &services[0]) };

@@ -48,7 +48,7 @@ async fn check(query: &str, body: Value, changed: Value) {
 }
 
 /// The restrictions that every key here begins with, with another client restriction.
-fn with_client(kind: &str, list: Value) -> Value {
+fn with_client(kind: &str, list: &Value) -> Value {
     json!({"restrictions": {kind: list, "apiTargets": [{"service": GEMINI}]}})
 }
 
@@ -70,13 +70,14 @@ async fn gcloud_s_flags_change_what_they_name_and_its_empty_restrictions_change_
 
     let (mask, list) = ("updateMask=restrictions.browser_key_restrictions", json!({"allowedReferrers": ["a.test/*"]}));
     let body = named(json!({"restrictions": {"browserKeyRestrictions": list}}));
-    check(mask, body, with_client("browserKeyRestrictions", list)).await;
+    check(mask, body, with_client("browserKeyRestrictions", &list)).await;
     let (mask, list) = ("updateMask=restrictions.ios_key_restrictions", json!({"allowedBundleIds": ["com.example.a"]}));
     let body = named(json!({"restrictions": {"iosKeyRestrictions": list}}));
-    check(mask, body, with_client("iosKeyRestrictions", list)).await;
-    let app = |sha1: String| json!({"allowedApplications": [{"sha1Fingerprint": sha1, "packageName": "com.example.a"}]});
+    check(mask, body, with_client("iosKeyRestrictions", &list)).await;
+    let app =
+        |sha1: String| json!({"allowedApplications": [{"sha1Fingerprint": sha1, "packageName": "com.example.a"}]});
     let body = named(json!({"restrictions": {"androidKeyRestrictions": app(SHA1.to_lowercase())}}));
-    let changed = with_client("androidKeyRestrictions", app(SHA1.replace(':', "")));
+    let changed = with_client("androidKeyRestrictions", &app(SHA1.replace(':', "")));
     check("updateMask=restrictions.android_key_restrictions", body, changed).await;
 
     let mask = "updateMask=display_name%2Crestrictions.server_key_restrictions%2Crestrictions.api_targets";
@@ -96,7 +97,7 @@ async fn python_and_rust_spell_masks_in_camel_case() {
     let mask = "updateMask=restrictions.serverKeyRestrictions";
     let list = json!({"allowedIps": ["127.0.0.1"]});
     let body = json!({"restrictions": {"serverKeyRestrictions": list}});
-    check(mask, body, with_client("serverKeyRestrictions", list)).await;
+    check(mask, body, with_client("serverKeyRestrictions", &list)).await;
     check("update_mask=displayName", json!({"display_name": "D"}), json!({"displayName": "D"})).await;
 }
 

@@ -102,6 +102,15 @@ impl House {
     }
 
     pub(crate) async fn with_script(script: &str) -> Self {
+        Self::with(script, BODY_BYTES_MAX).await
+    }
+
+    /// A house that takes bodies of this size.
+    pub(crate) async fn with_bodies(bytes_max: usize) -> Self {
+        Self::with("[[reply]]\ntext = 'x'", bytes_max).await
+    }
+
+    async fn with(script: &str, body_bytes_max: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let master = MasterKey::new([9; 32]);
         let options = StoreOptions { node: "test".to_owned(), keys_per_project_max: 300 };
@@ -126,9 +135,10 @@ impl House {
             models: Models::new(vec![engine], entries.into()),
             catalogue: Catalogue::with(Vec::new()),
             workspace: WorkspaceRules::default(),
+            newcomers: tokio::sync::Mutex::new(()),
             uses: Uses::default(),
             limits: Limits {
-                body_bytes_max: BODY_BYTES_MAX,
+                body_bytes_max,
                 body_time_max: Duration::from_secs(60),
                 generation_time_max: Duration::from_secs(60),
             },

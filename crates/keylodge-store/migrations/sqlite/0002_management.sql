@@ -15,6 +15,7 @@ ALTER TABLE projects ADD COLUMN key_count INTEGER NOT NULL DEFAULT 0;          -
 ALTER TABLE projects ADD COLUMN strings_shown_once INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE projects ADD COLUMN must_restrict INTEGER NOT NULL DEFAULT 0;
 UPDATE projects SET key_count = (SELECT count(*) FROM keys WHERE project_number = projects.number);
+CREATE INDEX projects_deleted ON projects (delete_time) WHERE delete_time IS NOT NULL;
 CREATE INDEX projects_of_parent ON projects (parent, created_at);
 
 -- The feed names more kinds of subjects now.
@@ -62,6 +63,7 @@ CREATE TABLE key_strings (
     lookup          BLOB    NOT NULL UNIQUE CHECK (length(lookup) = 32),
     master          INTEGER NOT NULL,                  -- which master key's pepper and seal were used
     sealed          BLOB,                              -- the string, sealed; none where it is shown once or was never seen
+    shown_once      INTEGER NOT NULL,                  -- whether it was shown when it was made, and is not kept
     create_time     INTEGER NOT NULL,
     good_until      INTEGER,                           -- rotated out: good until then
     quiet           INTEGER,                           -- rotated out: good until unused for so many microseconds
@@ -69,7 +71,7 @@ CREATE TABLE key_strings (
     PRIMARY KEY (uid, generation)
 ) STRICT, WITHOUT ROWID;
 INSERT INTO key_strings
-    SELECT uid, 1, 'hmac', hash, master, sealed, create_time, NULL, NULL, NULL FROM keys;
+    SELECT uid, 1, 'hmac', hash, master, sealed, 0, create_time, NULL, NULL, NULL FROM keys;
 
 DROP TABLE keys;
 ALTER TABLE keys_next RENAME TO keys;
@@ -128,6 +130,7 @@ CREATE TABLE policy_members (
     resource        TEXT    NOT NULL REFERENCES policies (resource),
     PRIMARY KEY (member, resource)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX members_of_policy ON policy_members (resource);
 
 -- The one operator there was had its role on everything.
 INSERT INTO operators_next
@@ -167,6 +170,7 @@ CREATE TABLE workspace_projects (
     PRIMARY KEY (operator, project_number)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX operations_by_time ON operations (create_time);
 ALTER TABLE operations ADD COLUMN principal TEXT NOT NULL DEFAULT '';
 
 -- The audit log is a hash chain. The lines written before there was one are chained when the database is opened.

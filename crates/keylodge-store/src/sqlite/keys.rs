@@ -68,10 +68,7 @@ impl Store {
             return Err(KeyError::MustBeRestricted);
         }
         if let Some(ProfileLimit { keys_max }) = limit {
-            let row = sqlx::query(
-                "SELECT count(*) AS keys FROM keys WHERE creator = ? AND profile = ? AND delete_time IS NULL",
-            );
-            let row = row.bind(&act.principal).bind(&new.profile).fetch_one(&mut **tx).await?;
+            let row = sqlx::query(OF_PROFILE).bind(&act.principal).bind(&new.profile).fetch_one(&mut **tx).await?;
             if Columns::of("keys", &row).count("keys")? >= keys_max {
                 return Err(KeyError::TooManyOfProfile { keys_max });
             }
@@ -108,13 +105,17 @@ impl Store {
             Err(error) => return Err(error.into()),
         };
         let (kind, lookup) = lookup_columns(&new.lookup);
+        // What the project says now counts, not what it said when the string was made.
+        let sealed = new.sealed.as_ref().filter(|_| !project.strings_shown_once);
         let written = sqlx::query(
-            "INSERT INTO key_strings (uid, generation, kind, lookup, master, sealed, create_time) VALUES (?, 1, ?, ?, 1, ?, ?)",
+            "INSERT INTO key_strings (uid, generation, kind, lookup, master, sealed, shown_once, create_time)
+             VALUES (?, 1, ?, ?, 1, ?, ?, ?)",
         )
         .bind(new.uid.as_str())
         .bind(kind)
         .bind(lookup)
-        .bind(new.sealed.as_ref().map(crate::Sealed::as_bytes))
+        .bind(sealed.map(crate::Sealed::as_bytes))
+        .bind(sealed.is_none() && matches!(new.lookup, Lookup::Hash(_)))
         .bind(act.at.micros())
         .execute(&mut **tx)
         .await;
@@ -178,6 +179,15 @@ impl Store {
             }
         }
         Ok(None)
+    }
+
+    /// How many keys that are not deleted a member made by a workspace profile.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn keys_of_profile(&self, creator: &str, profile: &str) -> Result<u64, StoreError> {
+        let row = sqlx::query(OF_PROFILE).bind(creator).bind(profile).fetch_one(self.readers()).await?;
+        Columns::of("keys", &row).count("keys")
     }
 
     /// A page of a project's keys in the order of their creation, beginning after `after`.
@@ -335,8 +345,9 @@ impl Store {
         let rows = sqlx::query(
             "SELECT * FROM keys WHERE delete_time IS NOT NULL AND delete_time <= ?1
              UNION ALL
-             SELECT keys.* FROM keys JOIN projects ON projects.number = keys.project_number
-             WHERE projects.delete_time <= ?1 AND (keys.delete_time IS NULL OR keys.delete_time > ?1)
+             SELECT keys.* FROM projects CROSS JOIN keys ON keys.project_number = projects.number
+             WHERE projects.delete_time IS NOT NULL AND projects.delete_time <= ?1
+               AND (keys.delete_time IS NULL OR keys.delete_time > ?1)
              LIMIT ?2",
         )
         .bind(undeletable_since(act.at))
@@ -365,6 +376,10 @@ impl Store {
         Ok(Committed { value: rows.len(), revision })
     }
 }
+
+/// How many keys that are not deleted a member made by a workspace profile.
+const OF_PROFILE: &str =
+    "SELECT count(*) AS keys FROM keys WHERE creator = ? AND profile = ? AND profile <> '' AND delete_time IS NULL";
 
 /// By id or by uid. Two look-ups, since an OR over two columns makes SQLite walk through the project.
 const BY_ID: &str = "SELECT * FROM keys WHERE project_number = ?1 AND key_id = ?2

@@ -71,6 +71,8 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            // What is deleted is overwritten: strings of keys, and hashes that other gateways gave them.
+            .pragma("secure_delete", "ON")
             .busy_timeout(wait);
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(wait);
         let writer = pool(1).connect_with(sqlite.clone()).await?;

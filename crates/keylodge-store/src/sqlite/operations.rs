@@ -27,13 +27,16 @@ impl Store {
         }))
     }
 
-    /// Forgets operations that were done before a time. Gives how many there were.
+    /// Forgets operations that were done before a time, at most some thousands at once. Gives how many there were.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn forget_operations(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        let done = sqlx::query("DELETE FROM operations WHERE create_time < ?").bind(before.micros());
+        let done = sqlx::query(
+            "DELETE FROM operations WHERE name IN (SELECT name FROM operations WHERE create_time < ? LIMIT 10000)",
+        )
+        .bind(before.micros());
         let forgotten = done.execute(&mut *tx).await?.rows_affected();
         tx.commit().await?;
         Ok(forgotten)

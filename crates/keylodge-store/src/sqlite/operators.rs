@@ -167,6 +167,19 @@ impl Store {
         Ok(Page::cut(items, size, |token| token.created_at))
     }
 
+    /// How many tokens of an operator are neither revoked nor expired.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn live_tokens(&self, operator: &str, now: Timestamp) -> Result<u64, StoreError> {
+        let row = sqlx::query(
+            "SELECT count(*) AS live FROM tokens
+             WHERE operator = ? AND revoke_time IS NULL AND (expire_time IS NULL OR expire_time > ?)",
+        );
+        let row = row.bind(operator).bind(now.micros()).fetch_one(self.readers()).await?;
+        Columns::of("tokens", &row).count("live")
+    }
+
     /// Revokes a token: it proves nobody any more from the next request on.
     ///
     /// # Errors

@@ -9,6 +9,9 @@ use super::row::{Columns, micros, signed};
 use super::{Store, is_taken, policies};
 use crate::{Act, Committed, Page, PolicyError, RoleRecord, StoreError};
 
+/// How many roles a project or an organization has at most, deleted ones included (IAM: 300).
+const ROLES_MAX: u64 = 300;
+
 impl Store {
     /// Makes a role. The record's times and places are set here.
     ///
@@ -23,6 +26,13 @@ impl Store {
         let mut tx = self.begin().await?;
         let CustomRole { name, title, description, permissions, stage, .. } = &new.role;
         let name = name.to_string();
+        let count = sqlx::query("SELECT count(*) AS roles FROM roles WHERE substr(name, 1, length(?1)) = ?1")
+            .bind(format!("{}/roles/", new.role.name.parent))
+            .fetch_one(&mut *tx)
+            .await?;
+        if Columns::of("roles", &count).count("roles")? >= ROLES_MAX {
+            return Err(PolicyError::TooManyRoles { roles_max: ROLES_MAX });
+        }
         let revision = audit::next_revision(&mut tx, act, "role", &name).await?;
         let written = sqlx::query(
             "INSERT INTO roles (name, title, description, permissions, stage, created_at, revision)
@@ -54,6 +64,19 @@ impl Store {
     pub async fn role(&self, name: &str) -> Result<Option<RoleRecord>, StoreError> {
         let row = sqlx::query("SELECT * FROM roles WHERE name = ?").bind(name);
         row.fetch_optional(self.readers()).await?.as_ref().map(role).transpose()
+    }
+
+    /// Those of these roles that there are, deleted or not.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn roles_named(&self, names: &[String]) -> Result<Vec<RoleRecord>, StoreError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query("SELECT * FROM roles WHERE name IN (SELECT value FROM json_each(?))");
+        let rows = rows.bind(serde_json::json!(names).to_string()).fetch_all(self.readers()).await?;
+        rows.iter().map(role).collect()
     }
 
     /// A page of the roles of a project or an organization (`projects/N`, `organizations/N`), oldest first.

@@ -1,12 +1,12 @@
 //! What opens a key: its string, the one before it for a while, and who used which.
 
-use keylodge_rules::{KeyHash, KeyId, KeyUid, Lookup, ProjectNumber, Revision, Timestamp};
+use keylodge_rules::{KeyHash, KeyId, KeyUid, ProjectNumber, Revision, Timestamp};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::audit::{self, About};
 use super::row::{Columns, signed};
-use super::{Store, keys, projects};
+use super::{Store, is_taken, keys, projects};
 use crate::record::{Overlap, StringRecord, Use};
 use crate::{Act, Committed, KeyError, KeyRecord, Sealed, StoreError};
 
@@ -39,11 +39,9 @@ impl Store {
         let mut tx = self.begin().await?;
         let row = sqlx::query("SELECT * FROM key_strings WHERE uid = ? ORDER BY generation DESC LIMIT 1");
         let row = row.bind(key.uid.as_str()).fetch_optional(&mut *tx).await?.ok_or(KeyError::NoSuchKey)?;
-        let StringRecord { generation, lookup, sealed, .. } = string(&row)?;
-        let sealed = sealed.ok_or(match lookup {
-            Lookup::Hash(_) => KeyError::ShownOnce,
-            Lookup::Sha256(_) => KeyError::NeverSeen,
-        })?;
+        let StringRecord { generation, sealed, .. } = string(&row)?;
+        let shown_once = Columns::of("key_strings", &row).flag("shown_once")?;
+        let sealed = sealed.ok_or(if shown_once { KeyError::ShownOnce } else { KeyError::NeverSeen })?;
         let about = About { resource: &keys::resource(key), ..About::default() };
         self.note_in_project(&mut tx, act, key.project, &about).await?;
         tx.commit().await?;
@@ -69,9 +67,9 @@ impl Store {
         key.stage.delete(act.at)?;
         let row = sqlx::query("SELECT * FROM key_strings WHERE uid = ? ORDER BY generation DESC LIMIT 1");
         let row = row.bind(key.uid.as_str()).fetch_optional(&mut *tx).await?.ok_or(KeyError::NoSuchKey)?;
-        let StringRecord { generation: last, lookup, sealed, .. } = string(&row)?;
+        let columns = Columns::of("key_strings", &row);
         // A key whose string was shown once does not become one whose string is kept.
-        let shown_once = sealed.is_none() && matches!(lookup, Lookup::Hash(_));
+        let (last, shown_once) = (columns.generation("generation")?, columns.flag("shown_once")?);
         sqlx::query("DELETE FROM key_strings WHERE uid = ? AND (generation < ? OR ?)")
             .bind(key.uid.as_str())
             .bind(last)
@@ -91,14 +89,16 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         let (hash, sealed) = new(&key.uid, last + 1);
-        let sealed = sealed.filter(|_| !shown_once);
+        let sealed = sealed.filter(|_| !shown_once && !project.strings_shown_once);
         sqlx::query(
-            "INSERT INTO key_strings (uid, generation, kind, lookup, master, sealed, create_time) VALUES (?, ?, 'hmac', ?, 1, ?, ?)",
+            "INSERT INTO key_strings (uid, generation, kind, lookup, master, sealed, shown_once, create_time)
+             VALUES (?, ?, 'hmac', ?, 1, ?, ?, ?)",
         )
         .bind(key.uid.as_str())
         .bind(last + 1)
         .bind(&hash.as_bytes()[..])
         .bind(sealed.as_ref().map(Sealed::as_bytes))
+        .bind(sealed.is_none())
         .bind(act.at.micros())
         .execute(&mut *tx)
         .await?;
@@ -179,9 +179,13 @@ impl Store {
         let adopted = sqlx::query(
             "UPDATE key_strings SET kind = 'hmac', lookup = ? WHERE uid = ? AND generation = ? AND kind = 'sha256'",
         );
-        let adopted = adopted.bind(&hash.as_bytes()[..]).bind(uid.as_str()).bind(generation).execute(&mut *tx).await?;
-        if adopted.rows_affected() == 0 {
-            return Ok(None);
+        let adopted = adopted.bind(&hash.as_bytes()[..]).bind(uid.as_str()).bind(generation).execute(&mut *tx).await;
+        match adopted {
+            // Another key has the string since; this one is found by its SHA-256 no more than before.
+            Err(error) if is_taken(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+            Ok(done) if done.rows_affected() == 0 => return Ok(None),
+            Ok(_) => {}
         }
         let row = sqlx::query("SELECT * FROM keys WHERE uid = ?").bind(uid.as_str()).fetch_one(&mut *tx).await?;
         let key = keys::key(&row)?;

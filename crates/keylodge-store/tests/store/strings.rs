@@ -216,6 +216,36 @@ async fn a_key_imported_by_sha_256_is_found_and_hashed_anew_once_it_was_seen() {
 }
 
 #[tokio::test]
+async fn an_imported_string_was_never_seen_even_after_it_was_hashed_anew_and_its_successor_is_kept() {
+    let kept = Kept::with_project().await;
+    let made = kept.make(&imported_key(1)).await;
+
+    kept.store.adopt_string(&made.uid, 1, &hash(1), &act(NOON)).await.unwrap();
+    let never = kept.store.look_at_string(&made, &act(NOON)).await;
+    assert!(matches!(never, Err(KeyError::NeverSeen)), "{never:?}");
+
+    kept.rotate(&made.id, 2, None, NOON).await.unwrap();
+    let (generation, sealed) = kept.store.look_at_string(&made, &act(NOON)).await.unwrap();
+    let opened = Vault::new(&master()).open(&made.uid, generation, &sealed).unwrap();
+    assert_eq!(opened.reveal(), string(2).reveal());
+}
+
+#[tokio::test]
+async fn a_key_whose_string_was_shown_once_does_not_become_one_whose_string_is_kept() {
+    let kept = Kept::with_project().await;
+    let made = kept.make(&NewKey { sealed: None, ..key(1) }).await;
+
+    for which in 2..=3 {
+        kept.rotate(&made.id, which, Some(Overlap::Quiet(HOUR)), NOON).await.unwrap();
+
+        let once = kept.store.look_at_string(&made, &act(NOON)).await;
+        assert!(matches!(once, Err(KeyError::ShownOnce)), "{once:?}");
+        assert!(kept.store.strings(&made.uid).await.unwrap().iter().all(|string| string.sealed.is_none()));
+        assert!(kept.found(which).await.is_some());
+    }
+}
+
+#[tokio::test]
 async fn a_string_belongs_to_one_key() {
     let kept = Kept::with_project().await;
     let first = kept.make(&key(1)).await;

@@ -248,7 +248,9 @@ mod tests {
 
     #[test]
     fn values_of_any_simple_form_are_read() {
-        let given = read("listen = '127.0.0.1:1'\n[model]\nfetch = false\nthreads = 1_0\n[models]\nx = 'script'\n[services]\n'maps.example.com' = 'Maps'\n");
+        let given = read(
+            "listen = '127.0.0.1:1'\n[model]\nfetch = false\nthreads = 1_0\n[models]\nx = 'script'\n[services]\n'maps.example.com' = 'Maps'\n",
+        );
 
         assert_eq!(given.mistakes, []);
         assert_eq!(given.values["model.fetch"].0, "false");

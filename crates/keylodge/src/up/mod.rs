@@ -63,6 +63,7 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
         catalogue: Catalogue::with(config.services.clone()),
         limits: config.limits,
         workspace: config.workspace.clone(),
+        newcomers: tokio::sync::Mutex::new(()),
         uses: Uses::default(),
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
         clock: Arc::new(system_time) as Clock,

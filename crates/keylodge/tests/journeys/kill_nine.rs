@@ -107,7 +107,8 @@ fn check_whole(folder: &Folder) {
     assert_eq!(counts, json!([[keys, keys, keys, keys, keys]]), "keys, strings, operations, audit lines, changes");
     let feed = folder.sql("SELECT min(revision), max(revision) = count(*) FROM changes");
     assert_eq!(feed, json!([[1, 1]]), "the feed begins at 1 and has no gap");
-    let audit = "SELECT min(sequence), max(sequence) = count(*), max(sequence) = (SELECT sequence FROM audit_head) FROM audit";
+    let audit =
+        "SELECT min(sequence), max(sequence) = count(*), max(sequence) = (SELECT sequence FROM audit_head) FROM audit";
     assert_eq!(folder.sql(audit), json!([[1, 1, 1]]), "the audit log begins at 1, has no gap and ends at its head");
 }
 

@@ -77,7 +77,7 @@ fn list(server: &Server) -> Request {
 fn check_unavailable(server: &Server, answer: &Answer) {
     let error = json!({
         "code": 503, "status": "UNAVAILABLE",
-        "message": "The key store is not available right now. Nothing was changed; try again.",
+        "message": "The key store is not available right now. Look whether a change was made before you try again.",
         "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"}],
     });
     assert_eq!((answer.status, answer.json()), (503, json!({"error": error})));
