@@ -1,20 +1,36 @@
 //! The command line: what can be said, and who does it.
 
+mod audit;
 mod config;
+mod csv;
+mod deployment;
+mod files;
+mod iam;
 mod keys;
+mod operations;
+mod operators;
+mod organizations;
+mod policies;
 mod projects;
+mod services;
+mod session;
+mod shell;
+mod values;
+mod workspace;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use keylodge_client::Client;
 use keylodge_model::worker::WorkerOptions;
 
 use crate::settings::{Config, Flags, Given, Mistake};
 use crate::up::WORKER;
 use crate::{logs, output, up};
+
+use session::{Done, Failed, Session};
 
 /// A self-hosted home for API keys of generative APIs.
 #[derive(Debug, Parser)]
@@ -43,25 +59,37 @@ struct Common {
 enum Command {
     /// Start the server
     Up(UpArgs),
-    /// Make, list, show, delete and undelete keys
-    Keys {
-        #[command(subcommand)]
-        command: keys::Keys,
-        #[command(flatten)]
-        server: Server,
-    },
-    /// Make and list projects
-    Projects {
-        #[command(subcommand)]
-        command: projects::Projects,
-        #[command(flatten)]
-        server: Server,
-    },
+    /// Make, list, change, rotate, stop and import keys
+    Keys(Remote<keys::Keys>),
+    /// Make, list and change projects, and who may do what in them
+    Projects(Remote<projects::Projects>),
+    /// Switch the services of a project on and off
+    Services(Remote<services::Services>),
+    /// Organizations that own projects, and who may do what in them
+    Organizations(Remote<organizations::Organizations>),
+    /// Roles and permissions
+    Iam(Remote<iam::Iam>),
+    /// Who may do what everywhere
+    Deployment(Remote<deployment::Deployment>),
+    /// People and machines that manage keys, and their tokens
+    Operators(Remote<operators::Operators>),
+    /// Your projects and keys, as AI Studio lists them
+    Workspace(Remote<workspace::Workspace>),
+    /// Show, export and verify the audit log
+    Audit(Remote<audit::Audit>),
+    /// Long-running operations
+    Operations(Remote<operations::Operations>),
     /// Check and show the settings
     Config {
         #[command(subcommand)]
         command: config::ConfigCommand,
     },
+    /// Print a script that completes commands in a shell
+    Completion(shell::CompletionArgs),
+    /// Print the OpenAPI document of Keylodge's own API
+    Openapi,
+    /// Print the manual page, or write those of all commands
+    Man(shell::ManArgs),
     #[command(name = WORKER, hide = true)]
     Worker(WorkerArgs),
 }
@@ -82,7 +110,16 @@ struct UpArgs {
     say: Option<String>,
 }
 
-/// Where the server is and who asks.
+/// Commands that speak to a server.
+#[derive(Debug, Args)]
+struct Remote<C: Subcommand> {
+    #[command(subcommand)]
+    command: C,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Where the server is, who asks, and how.
 #[derive(Debug, Args)]
 struct Server {
     /// The server's address [default: http:// and the address it listens on]
@@ -91,9 +128,12 @@ struct Server {
     /// File with the operator's token [default: owner-token in the data folder]
     #[arg(long, global = true, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// How to print: table or json
+    /// How to print
     #[arg(long, global = true, value_enum, default_value = "table")]
     format: output::Format,
+    /// Do not ask before what cannot be taken back
+    #[arg(long, short, global = true)]
+    quiet: bool,
 }
 
 #[derive(Debug, Args)]
@@ -116,18 +156,31 @@ pub(crate) fn run() -> ExitCode {
             return keylodge_model::worker::run(WorkerOptions { model, slots, window_tokens: window, threads });
         }
         Command::Config { command } => return config::run(&command, &common.flags(Vec::new())),
-        Command::Up(args) => start(&args, &common),
-        Command::Keys { command, server } => {
-            with_client(&common, &server, async |client| keys::run(&client, &command, server.format).await)
+        Command::Openapi => {
+            output::print(output::Format::Json, &keylodge_services::openapi_document(), || ());
+            Ok(())
         }
-        Command::Projects { command, server } => {
-            with_client(&common, &server, async |client| projects::run(&client, &command, server.format).await)
+        Command::Completion(args) => {
+            shell::completion(&Cli::command(), args);
+            Ok(())
         }
+        Command::Man(args) => shell::man(Cli::command(), &args),
+        Command::Up(args) => start(&args, &common).map_err(Failed),
+        Command::Keys(remote) => remote.run(&common, keys::run),
+        Command::Projects(remote) => remote.run(&common, projects::run),
+        Command::Services(remote) => remote.run(&common, services::run),
+        Command::Organizations(remote) => remote.run(&common, organizations::run),
+        Command::Iam(remote) => remote.run(&common, iam::run),
+        Command::Deployment(remote) => remote.run(&common, deployment::run),
+        Command::Operators(remote) => remote.run(&common, operators::run),
+        Command::Workspace(remote) => remote.run(&common, workspace::run),
+        Command::Audit(remote) => remote.run(&common, audit::run),
+        Command::Operations(remote) => remote.run(&common, operations::run),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::complain(&error);
+        Err(Failed(words)) => {
+            output::complain(&words);
             ExitCode::FAILURE
         }
     }
@@ -149,29 +202,34 @@ fn start(args: &UpArgs, common: &Common) -> Result<(), String> {
     runtime()?.block_on(up::run(&config, args.say.as_deref()))
 }
 
-/// Runs a command that speaks to a server.
-fn with_client(
-    common: &Common,
-    server: &Server,
-    command: impl AsyncFnOnce(Client) -> Result<(), String>,
-) -> Result<(), String> {
-    let given = Given::read(&common.flags(Vec::new()));
-    let config = Config::build(&given).map_err(|mistakes| listed(&mistakes))?;
-    let url = server.url.clone().or(given.url).unwrap_or_else(|| format!("http://{}", config.listen));
-    let token = match (&server.token_file, given.token) {
-        (None, Some(token)) => token,
-        (file, _) => {
-            let file = file.clone().unwrap_or_else(|| config.owner_token_file());
-            std::fs::read_to_string(&file).map_err(|error| {
-                format!(
-                    "cannot read the operator's token from {}: {error}; start the server once, or give --token-file or KEYLODGE_TOKEN",
-                    file.display()
-                )
-            })?
-        }
-    };
-    let client = Client::new(&url, token.trim()).map_err(|error| error.to_string())?;
-    runtime()?.block_on(command(client))
+impl<C: Subcommand> Remote<C> {
+    /// Runs a command that speaks to a server.
+    fn run(self, common: &Common, act: impl AsyncFnOnce(&Session, C) -> Done) -> Done {
+        let Self { command, server } = self;
+        let session = Session { client: server.client(common), format: server.format, quiet: server.quiet };
+        runtime()?.block_on(act(&session, command))
+    }
+}
+
+impl Server {
+    fn client(&self, common: &Common) -> Result<Client, String> {
+        let given = Given::read(&common.flags(Vec::new()));
+        let config = Config::build(&given).map_err(|mistakes| listed(&mistakes))?;
+        let url = self.url.clone().or(given.url).unwrap_or_else(|| format!("http://{}", config.listen));
+        let token = match (&self.token_file, given.token) {
+            (None, Some(token)) => token,
+            (file, _) => {
+                let file = file.clone().unwrap_or_else(|| config.owner_token_file());
+                std::fs::read_to_string(&file).map_err(|error| {
+                    format!(
+                        "cannot read the operator's token from {}: {error}; start the server once, or give --token-file or KEYLODGE_TOKEN",
+                        file.display()
+                    )
+                })?
+            }
+        };
+        Client::new(&url, token.trim()).map_err(|error| error.to_string())
+    }
 }
 
 impl Common {
@@ -197,4 +255,39 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 fn listed(mistakes: &[Mistake]) -> String {
     let lines: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
     format!("the settings have mistakes:\n{}", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command that does something, as `keys create`.
+    fn commands(of: &clap::Command, above: &str, all: &mut Vec<String>) {
+        for command in of.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = format!("{above}{}", command.get_name());
+            if command.has_subcommands() {
+                commands(command, &format!("{name} "), all);
+            } else {
+                all.push(name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_is_put_together_well() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_is_in_the_docs() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+        let page = std::fs::read_to_string(page).unwrap();
+
+        let mut all = Vec::new();
+        commands(&Cli::command(), "", &mut all);
+
+        assert!(all.len() > 80, "{all:?}");
+        let missing: Vec<&String> = all.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+        assert!(missing.is_empty(), "docs/cli.md does not name {missing:?}");
+    }
 }

@@ -1,10 +1,12 @@
 //! `keylodge projects`
 
-use clap::Subcommand;
-use keylodge_client::{Client, Project};
-use serde_json::json;
+use clap::{Args, Subcommand};
+use keylodge_api::admin::PatchProjectSettingsRequest;
+use keylodge_client::{NewProject, Project, ProjectUpdate, Resource};
 
-use crate::output::{self, Format};
+use super::policies::{self, PolicyCommand};
+use super::session::{Done, Failed, Session};
+use super::values::{Limit, Pairs, pairs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Projects {
@@ -15,36 +17,152 @@ pub(crate) enum Projects {
         /// Its name for people
         #[arg(long)]
         name: Option<String>,
+        /// Labels, as a=b,c=d
+        #[arg(long, value_name = "PAIRS", value_parser = pairs, default_value = "", hide_default_value = true)]
+        labels: Pairs,
+        /// The organization that owns it, by number
+        #[arg(long, value_name = "NUMBER")]
+        organization: Option<String>,
     },
-    /// List all projects
-    List,
+    /// List the projects you may see
+    List {
+        /// Those that match, as lifecycleState:ACTIVE AND id:"team-*"
+        #[arg(long, value_name = "FILTER")]
+        filter: Option<String>,
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// Show a project
+    Describe(OneProject),
+    /// Change a project's name and labels
+    Update {
+        #[command(flatten)]
+        project: OneProject,
+        /// Its name for people
+        #[arg(long)]
+        name: Option<String>,
+        /// Labels in place of what there is, as a=b,c=d
+        #[arg(long, value_name = "PAIRS", value_parser = pairs)]
+        labels: Option<Pairs>,
+        /// Remove all labels
+        #[arg(long, conflicts_with = "labels")]
+        clear_labels: bool,
+    },
+    /// Delete a project: its keys are refused from now on, and it is gone for good after 30 days
+    Delete(OneProject),
+    /// Bring a deleted project back
+    Undelete(OneProject),
+    /// Find projects by a query, as displayName:"team*"
+    Search {
+        /// What to look for; everything if nothing is given
+        query: Option<String>,
+        #[command(flatten)]
+        limit: Limit,
+    },
+    /// Put a project under an organization
+    Move {
+        #[command(flatten)]
+        project: OneProject,
+        /// The organization, by number
+        #[arg(long, value_name = "NUMBER")]
+        organization: String,
+    },
+    #[command(flatten)]
+    Policy(PolicyCommand<OneProject>),
+    /// How a project treats its keys
+    #[command(subcommand)]
+    Settings(Settings),
 }
 
-pub(crate) async fn run(client: &Client, command: &Projects, format: Format) -> Result<(), String> {
-    let done = match command {
-        Projects::Create { project_id, name } => {
-            let made = client.create_project(project_id.as_deref(), name.as_deref()).await;
-            made.map(|project| match format {
-                Format::Json => output::json(&json!(project)),
-                Format::Table => list(&[project]),
-            })
+#[derive(Debug, Subcommand)]
+pub(crate) enum Settings {
+    /// Show how a project treats its keys
+    Show(OneProject),
+    /// Change how a project treats its keys
+    Set {
+        #[command(flatten)]
+        project: OneProject,
+        /// Show strings of new keys when they are made and never again
+        #[arg(long, value_name = "YES")]
+        key_strings_shown_once: Option<bool>,
+        /// Refuse keys that are neither restricted nor bound to a service account
+        #[arg(long, value_name = "YES")]
+        standard_keys_must_be_restricted: Option<bool>,
+    },
+}
+
+/// The project that a command is about.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OneProject {
+    /// The project, by id or number
+    project: String,
+}
+
+impl From<OneProject> for Resource {
+    fn from(OneProject { project }: OneProject) -> Self {
+        Self::Project(project)
+    }
+}
+
+pub(crate) async fn run(session: &Session, command: Projects) -> Done {
+    match command {
+        Projects::Create { project_id, name, labels, organization } => {
+            let new = NewProject { project_id, name, labels, organization };
+            one(session, &session.client()?.create_project(&new).await?);
         }
-        Projects::List => client.list_projects().await.map(|projects| match format {
-            Format::Json => output::json(&json!(projects)),
-            Format::Table => list(&projects),
-        }),
-    };
-    done.map_err(|error| error.to_string())
+        Projects::List { filter, limit } => {
+            list(session, &session.client()?.list_projects(filter.as_deref(), limit.limit).await?);
+        }
+        Projects::Describe(OneProject { project }) => session.record(&session.client()?.get_project(&project).await?),
+        Projects::Update { project: OneProject { project }, name, labels, clear_labels } => {
+            let labels = if clear_labels { Some(Pairs::new()) } else { labels };
+            let update = ProjectUpdate { display_name: name, labels };
+            if update == ProjectUpdate::default() {
+                return Err(Failed("nothing to change was given; --name and --labels can be".to_owned()));
+            }
+            one(session, &session.client()?.update_project(&project, &update).await?);
+        }
+        Projects::Delete(OneProject { project }) => {
+            session.confirm(&format!("Project {project} will be deleted: all of its keys are refused."))?;
+            one(session, &session.client()?.delete_project(&project).await?);
+        }
+        Projects::Undelete(OneProject { project }) => {
+            one(session, &session.client()?.undelete_project(&project).await?);
+        }
+        Projects::Search { query, limit } => {
+            list(session, &session.client()?.search_projects(query.as_deref(), limit.limit).await?);
+        }
+        Projects::Move { project: OneProject { project }, organization } => {
+            one(session, &session.client()?.move_project(&project, &organization).await?);
+        }
+        Projects::Policy(command) => return policies::run(session, command).await,
+        Projects::Settings(Settings::Show(OneProject { project })) => {
+            session.record(&session.client()?.project_settings(&project).await?);
+        }
+        Projects::Settings(Settings::Set {
+            project: OneProject { project },
+            key_strings_shown_once,
+            standard_keys_must_be_restricted,
+        }) => {
+            let changes = PatchProjectSettingsRequest { key_strings_shown_once, standard_keys_must_be_restricted };
+            session.record(&session.client()?.patch_project_settings(&project, &changes).await?);
+        }
+    }
+    Ok(())
 }
 
-fn list(projects: &[Project]) {
-    let rows = projects.iter().map(|project| {
-        vec![
-            project.project_id.clone(),
-            project.name.clone(),
-            project.project_number.clone(),
-            project.lifecycle_state.clone(),
-        ]
-    });
-    output::table(&["PROJECT ID", "NAME", "NUMBER", "STATE"], rows.collect());
+pub(super) const HEADER: &[&str] = &["PROJECT ID", "NAME", "NUMBER", "STATE"];
+
+pub(super) fn row(project: &Project) -> Vec<String> {
+    let Project { project_id, name, project_number, lifecycle_state, .. } = project;
+    vec![project_id.clone(), name.clone(), project_number.clone(), lifecycle_state.clone()]
+}
+
+pub(super) fn list(session: &Session, projects: &[Project]) {
+    session.list(projects, HEADER, row);
+}
+
+/// Prints what a command made of a project.
+pub(super) fn one(session: &Session, project: &Project) {
+    session.print(project, || crate::output::table(HEADER, vec![row(project)]));
 }

@@ -7,6 +7,7 @@
 
 mod callers;
 mod canary;
+mod cli;
 mod drain;
 mod engines;
 mod errors;

@@ -51,7 +51,7 @@ fn a_key_is_created_listed_shown_deleted_and_undeleted_by_commands() {
     assert!(!shown.contains(&string), "a key's string is shown only when it is asked for");
     assert_eq!(key_string(&run(&server, &["keys", "show", "ci", "--key-string"])), string);
 
-    let deleted = run(&server, &["keys", "delete", "ci"]);
+    let deleted = run(&server, &["keys", "delete", "ci", "--quiet"]);
     assert!(!deleted.contains(&string) && rows(&deleted).iter().any(|row| row.starts_with("deleted 2")), "{deleted}");
     assert_eq!(server.call(&generate("Hello").key(&string)).status, 400);
     assert_eq!(rows(&run(&server, &["keys", "list"])).len(), 2);
@@ -75,7 +75,7 @@ fn the_same_commands_print_json_for_programs() {
     assert_eq!(listed[1].get("keyString"), None);
     let shown = run_json(&server, &["keys", "show", &name, "--key-string"]);
     assert_eq!(shown["keyString"], made["keyString"]);
-    let deleted = run_json(&server, &["keys", "delete", made["uid"].as_str().unwrap()]);
+    let deleted = run_json(&server, &["keys", "delete", made["uid"].as_str().unwrap(), "--quiet"]);
     assert!(deleted["deleteTime"].is_string() && deleted.get("keyString").is_none(), "{deleted}");
     let undeleted = run_json(&server, &["keys", "undelete", "ci"]);
     assert_eq!(undeleted["etag"], made["etag"], "an etag is of the content");
