@@ -19,13 +19,16 @@
 //! | [`uses`] | who used which key, gathered and written in batches |
 //! | [`first_start`] | the owner, the default project and its key |
 //! | `gemini` | models, generateContent and its kin |
-//! | [`management`] | the table of routes: which call a path means, and who may make it |
+//! | [`dispatch`] | the control plane's door: all tables of routes, and the one who reads them |
+//! | [`management`] | a line of such a table, a call of it, and who may make it |
 //! | `keys`, `projects`, `organizations`, `service_usage`, `iam`, `operations` | the calls of Google's APIs |
 //! | `admin` | the calls that Google has no API for |
 //! | [`observe`] | request ids, the log line, metrics |
 
 mod admin;
+pub mod dispatch;
 mod failure;
+mod find;
 pub mod first_start;
 pub mod follow;
 mod gemini;

@@ -100,6 +100,14 @@ impl Operator {
     }
 }
 
+/// A member in the one spelling that operators are kept under: addresses do not differ by case.
+pub(crate) fn folded(member: &str) -> String {
+    match member.split_once(':') {
+        Some((kind, address)) => format!("{kind}:{}", address.to_ascii_lowercase()),
+        None => member.to_owned(),
+    }
+}
+
 /// What 401 answers carry besides their body.
 pub(crate) const CHALLENGE: (http::HeaderName, HeaderValue) =
     (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"https://accounts.google.com/\""));

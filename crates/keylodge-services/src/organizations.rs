@@ -9,7 +9,7 @@ use keylodge_store::OrganizationRecord;
 use crate::management::access::sees_organization;
 use crate::management::route::route;
 use crate::management::{Call, Route};
-use crate::{Lodge, failure, paging};
+use crate::{failure, paging};
 
 /// The routes of organizations. Their policies are with the other policies; Keylodge's own API makes them.
 pub(crate) const ROUTES: &[Route] = &[
@@ -26,12 +26,6 @@ pub(crate) const ROUTES: &[Route] = &[
 ];
 
 const PAGE_MAX: u32 = 500;
-
-/// Finds an organization by number. Text that is none names no organization.
-pub(crate) async fn find(lodge: &Lodge, text: &str) -> Result<Option<OrganizationRecord>, Status> {
-    let Ok(number) = text.parse() else { return Ok(None) };
-    lodge.store.organization(number).await.map_err(|error| failure::store(&error))
-}
 
 async fn get_v1(call: Call) -> Result<Response, Status> {
     call.answer(&to_v1(call.organization()?))

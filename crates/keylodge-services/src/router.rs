@@ -13,7 +13,7 @@ use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use crate::admin::openapi;
 use crate::observe::ObserveLayer;
-use crate::{Lodge, gemini, health, management};
+use crate::{Lodge, dispatch, gemini, health};
 
 /// The versions under which the Gemini API is served, all alike.
 pub(crate) const VERSIONS: [&str; 3] = ["v1", "v1beta", "v1alpha"];
@@ -41,7 +41,7 @@ pub fn router(lodge: &Lodge) -> Router {
         }
     }
     let panics = CatchPanicLayer::custom(|_| Status::internal().response::<Body>(Envelope::Object));
-    let routed = router.fallback(management::handle).with_state(lodge.clone()).layer(panics);
+    let routed = router.fallback(dispatch::handle).with_state(lodge.clone()).layer(panics);
     let layers = ServiceBuilder::new().map_request(one_slash).layer(CredentialLayer).layer(ObserveLayer::new(lodge));
     // Around the router, not inside it: the layers must see the path before it is matched.
     Router::new().fallback_service(layers.service(routed))

@@ -12,13 +12,8 @@ mod settings;
 mod tokens;
 mod workspace;
 
-pub(crate) use operators::folded;
-
 use crate::management::Route;
 use crate::management::route::route;
-
-/// The workspace profile of keys for Jules.
-pub(crate) const JULES_PROFILE: &str = "jules";
 
 /// The routes of Keylodge's own API. Policies of the deployment are with the other policies.
 pub(crate) const ROUTES: &[Route] = &[

@@ -12,6 +12,7 @@ use keylodge_store::{DEPLOYMENT, NewOperator, OperatorError, OperatorRecord};
 use super::tokens;
 use crate::management::Call;
 use crate::management::access::Access;
+use crate::operator::folded;
 use crate::query::invalid;
 use crate::{failure, iam, paging};
 
@@ -174,14 +175,6 @@ pub(crate) async fn find(call: &Call) -> Result<OperatorRecord, Status> {
     };
     let found = found.map_err(|error| failure::store(&error))?;
     found.ok_or_else(|| failure::operator(&OperatorError::NoSuchOperator))
-}
-
-/// A member in the one spelling that operators are kept under: addresses do not differ by case.
-pub(crate) fn folded(member: &str) -> String {
-    match member.split_once(':') {
-        Some((kind, address)) => format!("{kind}:{}", address.to_ascii_lowercase()),
-        None => member.to_owned(),
-    }
 }
 
 /// The same for its own eyes, and for those who have a permission on the deployment.

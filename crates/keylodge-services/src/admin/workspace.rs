@@ -14,12 +14,11 @@ use keylodge_rules::restrictions::{ApiTarget, TargetService};
 use keylodge_rules::{ProjectNumber, ProjectState, Restrictions, Revision};
 use keylodge_store::{Among, KeyRecord, OperatorRecord, ProfileLimit, ProjectRecord};
 
-use super::JULES_PROFILE;
-use crate::keys::{self, Making};
+use crate::keys::{self, JULES_PROFILE, Making};
 use crate::management::Call;
 use crate::management::access::{Access, projects_with};
 use crate::query::invalid;
-use crate::{failure, projects};
+use crate::{failure, find, projects};
 
 const JULES_SERVICE: &str = "jules.googleapis.com";
 
@@ -139,7 +138,7 @@ pub(crate) async fn import_project(mut call: Call) -> Result<Response, Status> {
 
 /// Takes a project out of the workspace, also one that the caller may no longer see.
 pub(crate) async fn remove_project(call: Call) -> Result<Response, Status> {
-    let found = projects::find(&call.lodge, call.place("project")).await?.map(|project| project.number);
+    let found = find::project(&call.lodge, call.place("project")).await?.map(|project| project.number);
     let known = workspace_of(&call).await?;
     let number = found.filter(|number| known.contains(number)).ok_or_else(|| not_there(call.place("project")))?;
     set_in_workspace(&call, number, false).await?;
@@ -226,7 +225,7 @@ fn is_for_gemini(key: &KeyRecord) -> bool {
 /// others it reads as a project that is not there.
 async fn permitted(call: &Call, project: &str, permissions: &[&str]) -> Result<ProjectRecord, Status> {
     let lodge = &call.lodge;
-    let found = projects::find(lodge, project).await?.filter(|project| project.state == ProjectState::Active);
+    let found = find::project(lodge, project).await?.filter(|project| project.state == ProjectState::Active);
     let found = found.ok_or_else(|| not_there(project))?;
     let access = Access::to_project(lodge, &found).await?;
     let missing: Vec<&str> =

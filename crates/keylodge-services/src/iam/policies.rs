@@ -10,9 +10,9 @@ use keylodge_api::{Code, Status};
 use keylodge_rules::iam::{self, CustomRoleName, MEMBERS_MAX, Member, RoleName, RoleParent};
 use keylodge_store::DEPLOYMENT;
 
-use crate::admin::folded;
 use crate::failure;
 use crate::management::Call;
+use crate::operator::folded;
 use crate::query::invalid;
 
 pub(crate) async fn get(mut call: Call) -> Result<Response, Status> {

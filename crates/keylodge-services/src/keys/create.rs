@@ -8,8 +8,8 @@ use keylodge_rules::{KeyId, KeyString, KeyUid, Lookup, Timestamp};
 use keylodge_store::{Act, OperationKind, ProfileLimit, ProjectRecord};
 
 use super::{operation_name, to_wire};
-use crate::admin::folded;
 use crate::management::Call;
+use crate::operator::folded;
 use crate::query::invalid;
 use crate::{Lodge, failure};
 

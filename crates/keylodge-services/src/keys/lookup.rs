@@ -10,7 +10,7 @@ use super::key_name;
 use crate::management::Call;
 use crate::management::access::Access;
 use crate::query::invalid;
-use crate::{failure, projects};
+use crate::{failure, find};
 
 /// Finds the key that a string belongs to, deleted or not. The string is in the query, which no log ever has. A key in a
 /// project where the caller may not look reads as unknown.
@@ -21,7 +21,7 @@ pub(crate) async fn lookup(call: Call) -> Result<Response, Status> {
     let lookups = [Lookup::Hash(lodge.master.pepper().hash(&string)), Lookup::Sha256(sha256(&string))];
     let found = lodge.store.key_by_string(&lookups, lodge.now()).await.map_err(|error| failure::store(&error))?;
     let key = found.ok_or_else(failure::no_such_key)?;
-    let project = projects::find(lodge, &key.project.to_string()).await?.ok_or_else(failure::no_such_key)?;
+    let project = find::project(lodge, &key.project.to_string()).await?.ok_or_else(failure::no_such_key)?;
     if !Access::to_project(lodge, &project).await?.grants(lodge, &call.operator, "apikeys.keys.lookup") {
         return Err(failure::no_such_key());
     }

@@ -24,6 +24,9 @@ use crate::{Lodge, failure};
 /// What `checkExistingUsage` can be. Keylodge tells last use in an API of its own, and checks nothing here.
 const CHECK_EXISTING_USAGE: [&str; 3] = ["CHECK_EXISTING_USAGE_UNSPECIFIED", "SKIP", "CHECK"];
 
+/// The workspace profile of keys for Jules: few for each operator, and shown once.
+pub(crate) const JULES_PROFILE: &str = "jules";
+
 /// The routes of API Keys v2.
 pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/v2/projects/{project}/locations/{location}/keys", API_KEYS "google.api.apikeys.v2.ApiKeys.CreateKey",

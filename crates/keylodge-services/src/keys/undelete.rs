@@ -7,8 +7,8 @@ use keylodge_api::operation::Operation;
 use keylodge_api::proto_json::Empty;
 use keylodge_store::{KeyError, OperationKind};
 
+use super::JULES_PROFILE;
 use super::{find, key_id, operation_name};
-use crate::admin::JULES_PROFILE;
 use crate::failure;
 use crate::management::Call;
 

@@ -11,7 +11,7 @@ use super::call::Resource;
 use super::route::{API_KEYS, KEYLODGE, On, Places, RESOURCE_MANAGER, Route};
 use crate::operator::Operator;
 use crate::query::invalid;
-use crate::{Lodge, failure, organizations, projects};
+use crate::{Lodge, failure, find};
 
 /// The policies that hold for a resource, the nearest first, with the roles that they name.
 pub(crate) struct Access {
@@ -82,7 +82,7 @@ pub(super) async fn check(
             if !location.is_empty() && location != "global" {
                 return Err(invalid("parent", format!("Location '{location}' does not exist; keys live in 'global'.")));
             }
-            let Some(project) = projects::find(lodge, places.at("project")).await? else {
+            let Some(project) = find::project(lodge, places.at("project")).await? else {
                 return Err(denied(route, places.at("project")));
             };
             // Resource Manager alone goes on with a project that is deleted: it can bring it back.
@@ -93,7 +93,7 @@ pub(super) async fn check(
             (Resource::Project(Box::new(project)), access)
         }
         On::Organization => {
-            let Some(organization) = organizations::find(lodge, places.at("organization")).await? else {
+            let Some(organization) = find::organization(lodge, places.at("organization")).await? else {
                 return Err(denied(route, places.at("organization")));
             };
             let access = Access::to_organization(lodge, organization.number).await?;

@@ -20,17 +20,17 @@ use crate::{Lodge, failure, wire};
 /// How much of each thing that was asked for an audit line keeps.
 const ASKED_BYTES_MAX: usize = 4096;
 
-/// A management call whose caller is proven and whose permission is checked: only [`super::handle`] makes one.
+/// A management call whose caller is proven and whose permission is checked: only [`Call::permitted`] makes one.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) lodge: Lodge,
     pub(crate) operator: Operator,
     pub(crate) query: Query,
-    pub(super) route: &'static Route,
-    pub(super) places: Places,
+    route: &'static Route,
+    places: Places,
     /// Behind a lock only because a body may not be shared between threads, and a call is.
-    pub(super) body: Mutex<Body>,
-    pub(super) resource: Resource,
+    body: Mutex<Body>,
+    resource: Resource,
 }
 
 /// What a call is about, found and permitted.
@@ -42,6 +42,19 @@ pub(super) enum Resource {
 }
 
 impl Call {
+    /// The call, once its permission is checked. There is no other way to get one.
+    pub(crate) async fn permitted(
+        lodge: &Lodge,
+        operator: Operator,
+        query: Query,
+        route: &'static Route,
+        places: Places,
+        body: Mutex<Body>,
+    ) -> Result<Self, Status> {
+        let resource = access::check(lodge, &operator, route, &places).await?;
+        Ok(Self { lodge: lodge.clone(), operator, query, route, places, body, resource })
+    }
+
     /// What stands at a place of the path.
     pub(crate) fn place(&self, name: &str) -> &str {
         self.places.at(name)

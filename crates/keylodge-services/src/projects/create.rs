@@ -15,7 +15,7 @@ use super::{display_name, issue, parent_number, to_v1, to_v3};
 use crate::keys::operation_name;
 use crate::management::Call;
 use crate::management::access::Access;
-use crate::{Lodge, failure, organizations, service_usage};
+use crate::{Lodge, failure, find, service_usage};
 
 /// Words that Google does not let into ids of projects.
 const PROHIBITED: [&str; 2] = ["google", "ssl"];
@@ -82,7 +82,7 @@ fn progress(project: &ProjectRecord) -> Value {
 async fn create(call: &Call, making: Making) -> Result<(String, ProjectRecord), Status> {
     let (there, name, access) = match making.parent {
         Some(number) => {
-            let found = organizations::find(&call.lodge, &number.to_string()).await?;
+            let found = find::organization(&call.lodge, &number.to_string()).await?;
             let access = Access::to_organization(&call.lodge, number).await?;
             (found.is_some(), format!("organizations/{number}"), access)
         }

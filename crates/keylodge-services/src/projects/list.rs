@@ -11,7 +11,7 @@ use super::{parent_number, to_v1, to_v3};
 use crate::management::Call;
 use crate::management::access::{Access, projects_with};
 use crate::query::invalid;
-use crate::{Lodge, failure, paging};
+use crate::{Lodge, failure, find, paging};
 
 pub(super) const PAGE_MAX: u32 = 500;
 
@@ -39,7 +39,7 @@ pub(crate) async fn v3(call: Call) -> Result<Response, Status> {
         return Err(invalid("parent", "parent is missing: organizations/NUMBER. projects:search finds all projects."));
     };
     let number = parent_number(parent)?;
-    let there = crate::organizations::find(&call.lodge, &number.to_string()).await?.is_some();
+    let there = find::organization(&call.lodge, &number.to_string()).await?.is_some();
     let access = Access::to_organization(&call.lodge, number).await?;
     if !there || !access.grants(&call.lodge, &call.operator, "resourcemanager.projects.list") {
         return Err(call.denied(parent));

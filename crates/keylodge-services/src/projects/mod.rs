@@ -15,12 +15,11 @@ pub(crate) use list::page;
 use keylodge_api::resource_manager::{v1, v3};
 use keylodge_api::status::FieldViolation;
 use keylodge_api::{Code, Detail, Status, timestamp};
-use keylodge_rules::{ProjectId, ProjectNumber, ProjectState};
+use keylodge_rules::ProjectState;
 use keylodge_store::ProjectRecord;
 
 use crate::management::Route;
 use crate::management::route::route;
-use crate::{Lodge, failure};
 
 /// The routes of projects. Policies of projects are with the other policies.
 pub(crate) const ROUTES: &[Route] = &[
@@ -56,18 +55,6 @@ pub(crate) const ROUTES: &[Route] = &[
     route!("POST" "/v3/projects/{project}:move", RESOURCE_MANAGER "google.cloud.resourcemanager.v3.Projects.MoveProject",
         "resourcemanager.projects.move" on Project, [], update::relocate),
 ];
-
-/// Finds a project by id or number. Text that can be neither names no project.
-pub(crate) async fn find(lodge: &Lodge, text: &str) -> Result<Option<ProjectRecord>, Status> {
-    let found = if let Ok(number) = ProjectNumber::parse(text) {
-        lodge.store.project_by_number(number, lodge.now()).await
-    } else if let Ok(id) = ProjectId::parse(text) {
-        lodge.store.project_by_id(&id, lodge.now()).await
-    } else {
-        Ok(None)
-    };
-    found.map_err(|error| failure::store(&error))
-}
 
 fn state(project: &ProjectRecord) -> String {
     match project.state {

@@ -12,7 +12,7 @@ use crate::keys::operation_name;
 use crate::management::Call;
 use crate::management::access::Access;
 use crate::query::invalid;
-use crate::{failure, organizations};
+use crate::{failure, find};
 
 /// Replaces a project: a body without labels removes all labels. Id, number, state and parent, echoed back, are read
 /// past.
@@ -97,7 +97,7 @@ fn still_there(project: &ProjectRecord) -> Result<(), ProjectError> {
 pub(crate) async fn relocate(mut call: Call) -> Result<Response, Status> {
     let request: v3::MoveProjectRequest = call.read().await?;
     let parent = parent_number(&request.destination_parent)?;
-    let there = organizations::find(&call.lodge, &parent.to_string()).await?.is_some();
+    let there = find::organization(&call.lodge, &parent.to_string()).await?.is_some();
     let access = Access::to_organization(&call.lodge, parent).await?;
     if !there || !access.grants(&call.lodge, &call.operator, "resourcemanager.projects.create") {
         return Err(call.denied(&format!("organizations/{parent}")));

@@ -3,7 +3,8 @@
 use axum::body::Body;
 use http::Request;
 use keylodge_api::audit_log::ExportVerifier;
-use keylodge_services::management::{Route, routes};
+use keylodge_services::dispatch::routes;
+use keylodge_services::management::Route;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, House, KEYS};

@@ -9,7 +9,8 @@ use axum::body::Body;
 use http::Request;
 use keylodge_rules::iam::{Binding, Member, PREDEFINED, Permission, Policy, PredefinedRole, RoleName};
 use keylodge_rules::{KeyUid, OperatorToken};
-use keylodge_services::management::{On, Route, routes};
+use keylodge_services::dispatch::routes;
+use keylodge_services::management::{On, Route};
 use keylodge_store::{Act, NewOperator, NewToken};
 
 use crate::support::{House, MODEL, NOON};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use axum::body::Body;
 use http::Request;
-use keylodge_services::management::routes;
+use keylodge_services::dispatch::routes;
 use keylodge_services::openapi_document;
 use serde_json::Value;
 

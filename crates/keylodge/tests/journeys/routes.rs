@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use keylodge_services::management::routes;
+use keylodge_services::dispatch::routes;
 use serde_json::json;
 
 use crate::support::http::{MODEL, Request, contents, delete, get, post, request};
