@@ -1,6 +1,6 @@
 //! What opens a key: its string, the one before it for a while, and who used which.
 
-use keylodge_rules::{KeyHash, KeyId, KeyUid, ProjectNumber, Revision, Timestamp};
+use keylodge_rules::{KeyHash, KeyId, KeyUid, ProjectNumber, Revision};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -254,16 +254,6 @@ impl Store {
                 })
             })
             .collect()
-    }
-
-    /// When a key was last used.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn last_use(&self, uid: &KeyUid) -> Result<Option<Timestamp>, StoreError> {
-        let row = sqlx::query("SELECT max(last_time) AS last FROM key_uses WHERE uid = ?").bind(uid.as_str());
-        let last: Option<i64> = row.fetch_one(self.readers()).await?.try_get("last")?;
-        Ok(last.map(Timestamp::from_micros))
     }
 }
 

@@ -268,7 +268,7 @@ async fn a_string_belongs_to_one_key() {
 async fn uses_are_added_up_by_string_and_caller_the_latest_first() {
     let (kept, made) = Kept::with_key().await;
     let later = NOON.plus(HOUR);
-    assert_eq!(kept.store.last_use(&made.uid).await.unwrap(), None);
+    assert_eq!(kept.store.uses(&made.uid).await.unwrap(), []);
 
     kept.store.note_uses(&[used(1, 1, "192.0.2.1", 3, NOON), used(1, 1, "192.0.2.2", 1, NOON)]).await.unwrap();
     kept.store.note_uses(&[used(1, 1, "192.0.2.1", 4, later), used(1, 2, "192.0.2.1", 1, NOON)]).await.unwrap();
@@ -277,7 +277,7 @@ async fn uses_are_added_up_by_string_and_caller_the_latest_first() {
     let uses = kept.store.uses(&made.uid).await.unwrap();
     let added_up = Use { first_time: NOON, ..used(1, 1, "192.0.2.1", 7, later) };
     assert_eq!((uses.len(), &uses[0]), (3, &added_up));
-    assert_eq!(kept.store.last_use(&made.uid).await.unwrap(), Some(later));
+    assert_eq!(kept.store.uses(&made.uid).await.unwrap()[0].last_time, later);
 }
 
 #[tokio::test]
