@@ -178,7 +178,7 @@ fn a_holder_without_limits_costs_nothing_not_even_a_look_at_the_clock() {
 
     charge.extend(&WORST).unwrap();
 
-    assert_eq!((charge.affordable(), charge.would_refuse().count(), ledger.accounts()), (None, 0, 0));
+    assert_eq!((charge.left(Metric::Cost), charge.would_refuse().count(), ledger.accounts()), (None, 0, 0));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_charge_knows_what_is_affordable_and_what_shadows_would_have_refused() {
 
     let charge = ledger.take(caller.holders(), FLASH, &WORST).unwrap();
 
-    assert_eq!(charge.affordable(), Some(100));
+    assert_eq!(charge.left(Metric::Cost), Some(100));
     assert!(charge.would_refuse().eq([(&Holder::Project(caller.project), &shadow)]));
 }
 
@@ -362,7 +362,7 @@ async fn more_for_a_call_waits_for_its_lease_too() {
     });
     extended.unwrap();
 
-    assert_eq!(charge.affordable(), Some(300));
+    assert_eq!(charge.left(Metric::Cost), Some(300));
 }
 
 #[tokio::test]

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 use keylodge_gate::{Charge, Pass, Peer, Refused, Target};
-use keylodge_rules::quota::{Amounts, Exceeded, ModelName, Price, Retry, Tokens as Paid};
+use keylodge_rules::quota::{Amounts, Exceeded, Metric, ModelName, Price, Retry, Tokens};
 use keylodge_rules::{Refusal, Timestamp};
 use keylodge_store::meter::{CallerFacts, DecisionRow};
 
 use crate::Lodge;
-use crate::tally::{Caller, Counted, Tokens};
+use crate::tally::{Caller, Counted};
 
 /// What a call will have taken.
 pub(crate) struct Bill {
@@ -18,8 +18,8 @@ pub(crate) struct Bill {
     pass: Pass,
     model: Option<Arc<str>>,
     caller: Caller,
-    /// Who answered.
-    upstream: Arc<str>,
+    /// Who answered: an upstream's name, or nothing where it was an engine of ours.
+    pub(crate) upstream: Arc<str>,
     began: Timestamp,
     /// How it ended, as far as is known.
     pub(crate) outcome: &'static str,
@@ -90,14 +90,14 @@ impl Bill {
         }
     }
 
-    /// How much money the call may cost at most, beyond what it has taken; none without a budget.
-    pub(crate) fn affordable(&self) -> Option<u64> {
-        self.charge.as_ref()?.affordable()
+    /// How much the limits of a metric leave, beyond what the call has taken; none where there is no such limit.
+    pub(crate) fn left(&self, metric: Metric) -> Option<u64> {
+        self.charge.as_ref()?.left(metric)
     }
 
-    /// Whether it makes a difference what the call uses besides itself.
-    pub(crate) fn has_limits(&self) -> bool {
-        self.charge.as_ref().is_some_and(|charge| charge.amounts() != Amounts::ZERO)
+    /// Whether a limit counts what the call uses, and not only that it is one.
+    pub(crate) fn counts_use(&self) -> bool {
+        self.charge.as_ref().is_some_and(Charge::counts_use)
     }
 
     /// What the model's tokens cost, where the settings say so.
@@ -110,9 +110,7 @@ impl Bill {
         self.charge = None;
         self.is_void = true;
     }
-}
 
-impl Bill {
     /// The model that was called, if one was.
     pub(crate) fn model(&self) -> Option<&Arc<str>> {
         self.model.as_ref()
@@ -129,10 +127,8 @@ impl Bill {
 
 impl Drop for Bill {
     fn drop(&mut self) {
-        let Tokens { input, output, cached, .. } = self.tokens;
-        let paid = Paid { input, cached_input: cached, output };
-        let cost_nanos = self.price().map_or(0, |price| price.cost(paid));
-        self.tokens.cost_nanos = cost_nanos;
+        let Tokens { input, output, .. } = self.tokens;
+        let cost_nanos = self.price().map_or(0, |price| price.cost(self.tokens));
         let mut shadow = self.pass.shadow().unwrap_or_default();
         if let Some(charge) = self.charge.take() {
             if charge.would_refuse().next().is_some() && shadow.is_empty() {
@@ -162,6 +158,7 @@ impl Drop for Bill {
             began: self.began,
             ended: self.lodge.now(),
             tokens: self.tokens,
+            cost_nanos,
         });
     }
 }
@@ -184,6 +181,7 @@ pub(crate) fn refused(lodge: &Lodge, refused: &Refused, target: &Target, caller:
         began,
         ended,
         tokens: Tokens::default(),
+        cost_nanos: 0,
     });
     lodge.tally.keep(|| DecisionRow {
         id: decision.as_str().into(),

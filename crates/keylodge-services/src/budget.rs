@@ -1,7 +1,7 @@
 //! What a call may use at most, reserved before it goes on: tokens, and money by the price table.
 
 use keylodge_rules::Refusal;
-use keylodge_rules::quota::{Amounts, Price, Tokens};
+use keylodge_rules::quota::{Amounts, Metric, Price, Tokens};
 
 use crate::bill::Bill;
 
@@ -9,48 +9,61 @@ use crate::bill::Bill;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Worst {
     /// Tokens that are read; an upper estimate.
-    pub(crate) input_tokens: u64,
-    /// Tokens that are made, over all candidates.
-    pub(crate) output_tokens: u64,
+    pub(crate) input: u64,
+    /// Tokens of each answer.
+    pub(crate) output: u64,
+    /// How many answers are wanted, at least one.
+    pub(crate) answers: u64,
+    /// Whether the request itself says how long an answer may be. If it does not, it takes what limits of tokens leave.
+    pub(crate) is_capped: bool,
+}
+
+impl Worst {
+    fn amounts(&self, output_each: u64, price: Option<&Price>) -> Amounts {
+        let output = output_each.saturating_mul(self.answers);
+        let tokens = Tokens { input: self.input, cached_input: 0, output };
+        let cost_nanos = price.map_or(0, |price| price.cost(tokens));
+        Amounts { requests: 0, input_tokens: self.input, output_tokens: output, cost_nanos }
+    }
 }
 
 /// How often a budget is asked anew because others took from it meanwhile.
 const TRIES_MAX: usize = 4;
 
 impl Bill {
-    /// Reserves the worst case of a call, with fewer tokens of output where a budget allows no more. Gives how many may
-    /// be made.
+    /// Reserves the worst case of a call, with shorter answers where a budget allows no more. Gives how many tokens each
+    /// answer may have.
     ///
     /// # Errors
     /// When a limit has no room, or the budget does not reach for a single token.
     pub(crate) async fn afford(&mut self, worst: Worst) -> Result<u64, Refusal> {
-        if !self.has_limits() {
-            return Ok(worst.output_tokens);
+        if !self.counts_use() {
+            return Ok(worst.output);
         }
         let price = self.price();
         let mut tries = 0;
         loop {
             tries += 1;
-            let output_tokens = match (self.affordable(), price) {
-                (Some(left), Some(price)) => worst.output_tokens.min(output_for(left, worst.input_tokens, &price)),
-                _ => worst.output_tokens,
+            let output = match self.output_left(&worst, price.as_ref()) / worst.answers {
+                // Not one token: the refusal says by how much the call as it was asked for is too dear.
+                0 => worst.output,
+                left => worst.output.min(left),
             };
-            // Not one token: the refusal says by how much the call as it was asked for is too dear.
-            let output_tokens = if output_tokens == 0 { worst.output_tokens } else { output_tokens };
-            let tokens = Tokens { input: worst.input_tokens, cached_input: 0, output: output_tokens };
-            let more = Amounts {
-                requests: 0,
-                input_tokens: worst.input_tokens,
-                output_tokens,
-                cost_nanos: price.map_or(0, |price| price.cost(tokens)),
-            };
-            match self.take_more(&more).await {
-                Ok(()) => return Ok(output_tokens),
+            match self.take_more(&worst.amounts(output, price.as_ref())).await {
+                Ok(()) => return Ok(output),
                 // Somebody else was faster; what is left now is less.
-                Err(_) if output_tokens < worst.output_tokens && tries < TRIES_MAX => {}
+                Err(_) if output < worst.output && tries < TRIES_MAX => {}
                 Err(refusal) => return Err(refusal),
             }
         }
+    }
+
+    /// How many tokens of output are left, over all answers.
+    fn output_left(&self, worst: &Worst, price: Option<&Price>) -> u64 {
+        let money = self.left(Metric::Cost).zip(price);
+        let for_money = money.map_or(u64::MAX, |(left, price)| output_for(left, worst.input, price));
+        let tokens = if worst.is_capped { None } else { self.left(Metric::OutputTokens) };
+        for_money.min(tokens.unwrap_or(u64::MAX))
     }
 }
 

@@ -236,7 +236,7 @@ pub(crate) fn upstream(name: &str, error: &UpstreamError) -> Status {
             Status::new(Code::Unavailable, "The server behind this API cannot be reached right now. Try again.")
                 .with(retry)
         }
-        UpstreamError::Broken(_) => Status::new(
+        UpstreamError::Broken(_) | UpstreamError::Switched => Status::new(
             Code::Unavailable,
             "The server behind this API broke off before it answered. It may have done what was asked.",
         )
@@ -264,8 +264,8 @@ pub(crate) fn upstream(name: &str, error: &UpstreamError) -> Status {
 
 /// The answer of a call that an upstream did not answer. Where it says how long to wait, it says so in the head, too, for
 /// clients that know HTTP and not Google's details.
-pub(crate) fn of_upstream<B: From<Vec<u8>>>(name: &str, error: &UpstreamError) -> Response<B> {
-    let mut response = upstream(name, error).response(Envelope::Object);
+pub(crate) fn of_upstream<B: From<Vec<u8>>>(name: &str, error: &UpstreamError, envelope: Envelope) -> Response<B> {
+    let mut response = upstream(name, error).response(envelope);
     if let UpstreamError::Resting(wait) | UpstreamError::NoneFree(NoneFree { wait, .. }) = error {
         // Whole seconds, and never too early.
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

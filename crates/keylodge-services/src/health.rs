@@ -8,8 +8,8 @@ use http::StatusCode;
 use keylodge_model::{Engine, State};
 use serde_json::{Value, json};
 
-use crate::Lodge;
 use crate::lodge::ListensAt;
+use crate::{Lodge, Served};
 
 /// How long readiness waits for the database: less than a probe waits for it.
 const PING_TIME_MAX: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ async fn report(lodge: &Lodge, listens_at: Option<Value>) -> Response {
         }
     };
     let engines: Vec<_> = lodge.models.engines().iter().map(engine).collect();
-    let mut answering = lodge.models.entries().iter().map(|entry| entry.answering().state());
+    let mut answering = lodge.models.entries().iter().filter_map(Served::engine).map(Engine::state);
     let ready = store["state"] == "ready" && answering.all(|state| state == State::Ready);
     let mut report = json!({
         "ready": ready,

@@ -62,7 +62,7 @@ mod wire;
 
 pub use admin::openapi::document as openapi_document;
 pub use follow::{Feed, Follower};
-pub use gemini::models::{ModelEntry, Models};
+pub use gemini::models::{Elsewhere, ModelEntry, Models, Served};
 pub use lodge::{Limits, ListensAt, Lodge, LodgeParts, WorkspaceRules};
 pub use metering::Unwritten;
 pub use plane::Plane;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response};
+use http::{Request, Response, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -14,7 +14,7 @@ use keylodge_gate::{Credentials, Peer};
 use tower::ServiceExt;
 
 use crate::bill::{self, Bill};
-use crate::relay::{Answer, Door, Outgoing, Pair};
+use crate::relay::{Answer, Counts, Door, Outgoing, Pair};
 use crate::tally::Caller;
 use crate::{Lodge, failure};
 
@@ -60,9 +60,12 @@ impl Plane {
 
 impl Parts {
     async fn answer(&self, request: Request<Incoming>, pair: &Arc<Pair>) -> Response<Answer> {
-        let door = self.doors.iter().find(|door| door.below(request.headers(), request.uri()).is_some());
+        let door = self.doors.iter().find_map(|door| {
+            let rest = door.below(request.headers(), request.uri())?;
+            Some((door, request.uri().path().len() - rest.len()))
+        });
         match door {
-            Some(door) => self.relay(door, request, pair).await,
+            Some((door, rest_at)) => self.relay(door, rest_at, request, pair).await,
             None => Box::pin(self.route(request)).await,
         }
     }
@@ -72,53 +75,66 @@ impl Parts {
         response.map(Answer::Own)
     }
 
-    async fn relay(&self, door: &Door, request: Request<Incoming>, pair: &Arc<Pair>) -> Response<Answer> {
-        let began = self.lodge.now();
+    /// Sends a request on, from this place of its path, if the gate lets it through.
+    async fn relay(
+        &self,
+        door: &Door,
+        rest_at: usize,
+        request: Request<Incoming>,
+        pair: &Arc<Pair>,
+    ) -> Response<Answer> {
         let (mut head, body) = request.into_parts();
         let credentials = Credentials::take(&mut head.headers, &mut head.uri);
-        let upstream = &door.upstream;
         let uri = head.uri.clone();
-        let rest = door.below(&head.headers, &uri).unwrap_or_default();
+        let rest = uri.path().get(rest_at..).unwrap_or_default();
+        let upstream = &door.upstream;
         let bill = if upstream.settings.is_open {
             None
         } else {
-            let target = match door.target(&head.method, &head.uri, rest) {
-                Ok(target) => target,
-                Err(status) => return said(&status),
-            };
-            let caller = Caller::of(&head.headers, Peer::of(&head.extensions).map(Peer::ip));
-            let judge = &self.lodge.judge;
-            let refused = match judge.admit(Some(&credentials), &door.surface, &target, &head.headers, &head.extensions)
-            {
-                Ok(pass) => {
-                    self.lodge.uses.note_foreign(&pass);
-                    let mut bill = Bill::new(&self.lodge, pass, &target, caller.clone(), &upstream.name, began);
-                    match bill.take().await {
-                        Ok(()) => Ok(bill),
-                        Err(refusal) => {
-                            bill.void();
-                            Err(refusal)
-                        }
-                    }
-                }
-                Err(refusal) => Err(refusal),
-            };
-            match refused {
-                Ok(bill) => Some(bill),
-                Err(refusal) => {
-                    let response = judge.refuse(refusal, &door.surface, &target);
-                    if let Some(refused) = response.extensions().get() {
-                        bill::refused(&self.lodge, refused, &target, &caller, began);
-                    }
-                    return response;
-                }
+            match self.admit(door, rest, &credentials, &head).await {
+                Ok(bill) => Some((bill, Counts::Calls)),
+                Err(response) => return *response,
             }
         };
         let body = if body.is_end_stream() { Outgoing::Whole(None) } else { Outgoing::Streamed(body) };
         match upstream.relay(head, rest, body, pair, bill).await {
             Ok(response) => response,
-            Err(error) => failure::of_upstream(&upstream.settings.name, &error),
+            Err(error) => failure::of_upstream(&upstream.settings.name, &error, Envelope::Object),
         }
+    }
+
+    /// Asks the gate, and takes the call from its limits.
+    async fn admit(
+        &self,
+        door: &Door,
+        rest: &str,
+        credentials: &Credentials,
+        head: &request::Parts,
+    ) -> Result<Bill, Box<Response<Answer>>> {
+        let began = self.lodge.now();
+        let target = door.target(&head.method, &head.uri, rest).map_err(|status| Box::new(said(&status)))?;
+        let caller = Caller::of(&head.headers, Peer::of(&head.extensions).map(Peer::ip));
+        let judge = &self.lodge.judge;
+        let taken = async {
+            let pass = judge.admit(Some(credentials), &door.surface, &target, &head.headers, &head.extensions)?;
+            self.lodge.uses.note_foreign(&pass);
+            let upstream = &door.upstream.name;
+            let mut bill = Bill::new(&self.lodge, pass, &target, caller.clone(), upstream, began);
+            match bill.take().await {
+                Ok(()) => Ok(bill),
+                Err(refusal) => {
+                    bill.void();
+                    Err(refusal)
+                }
+            }
+        };
+        taken.await.map_err(|refusal| {
+            let response = judge.refuse(refusal, &door.surface, &target);
+            if let Some(refused) = response.extensions().get() {
+                bill::refused(&self.lodge, refused, &target, &caller, began);
+            }
+            Box::new(response)
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! What calls took, counted in memory: calls that are alike together, in a row each.
 //!
 //! A call finds its row under a lock that threads do not share, and allocates only if it is the first of its kind since
-//! the rows were last taken, once a second, by whoever writes them down ([`crate::meter`]).
+//! the rows were last taken, once a second, by whoever writes them down ([`crate::metering`]).
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hashbrown::HashTable;
 use http::header::{REFERER, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
+use keylodge_rules::quota::Tokens;
 use keylodge_rules::secret::{head, mask};
 use keylodge_rules::{KeyUid, ProjectNumber, ServiceName, Timestamp};
 use keylodge_store::meter::{CallRow, CallerFacts, Counts, DecisionRow};
@@ -77,14 +78,6 @@ pub(crate) struct Counted<'call> {
     pub(crate) began: Timestamp,
     pub(crate) ended: Timestamp,
     pub(crate) tokens: Tokens,
-}
-
-/// What a call took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tokens {
-    pub(crate) input: u64,
-    pub(crate) output: u64,
-    pub(crate) cached: u64,
     pub(crate) cost_nanos: u64,
 }
 
@@ -223,12 +216,12 @@ impl Counted<'_> {
     }
 
     fn add_to(&self, counts: &mut Counts) {
-        let Tokens { input, output, cached, cost_nanos } = self.tokens;
+        let Tokens { input, output, cached_input } = self.tokens;
         counts.calls = counts.calls.saturating_add(1);
         counts.input_tokens = counts.input_tokens.saturating_add(input);
         counts.output_tokens = counts.output_tokens.saturating_add(output);
-        counts.cached_tokens = counts.cached_tokens.saturating_add(cached);
-        counts.cost_nanos = counts.cost_nanos.saturating_add(cost_nanos);
+        counts.cached_tokens = counts.cached_tokens.saturating_add(cached_input);
+        counts.cost_nanos = counts.cost_nanos.saturating_add(self.cost_nanos);
         counts.latency.add(u64::try_from(self.ended.micros().saturating_sub(self.began.micros())).unwrap_or(0));
     }
 }

@@ -17,28 +17,34 @@ pub struct Model {
     /// What it is.
     pub description: String,
     /// The longest prompt, in tokens.
-    pub input_token_limit: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_token_limit: Option<u64>,
     /// The longest answer, in tokens.
-    pub output_token_limit: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_token_limit: Option<u64>,
     /// The methods it serves.
     pub supported_generation_methods: Vec<&'static str>,
     /// Temperature when none is given.
-    pub temperature: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
     /// The highest temperature taken.
-    pub max_temperature: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_temperature: Option<f64>,
     /// topP when none is given.
-    pub top_p: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
     /// topK when none is given.
-    pub top_k: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
 }
 
 /// A page of models.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ListModelsResponse {
+pub struct ListModelsResponse<M = Model> {
     /// The models of this page.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub models: Vec<Model>,
+    pub models: Vec<M>,
     /// Where the next page begins; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, MutexGuard};
 
-use keylodge_rules::quota::{Amounts, Limit, Limits, Reserved};
+use keylodge_rules::quota::{Amounts, Limit, Limits, Metric, Reserved};
 use tokio::time::Instant;
 
 use super::accounts::{Entry, Inside};
@@ -117,17 +117,23 @@ impl Charge {
         self.parts().map(|part| part.reserved.amounts()).next().unwrap_or_default()
     }
 
-    /// How much more money there is under the limits of cost, in billionths of a US dollar; none when there is no such
-    /// limit. Others may take it meanwhile.
+    /// How much more there is under the limits of a metric, in its unit (money in billionths of a US dollar); none when
+    /// there is no such limit. Others may take it meanwhile.
     #[must_use]
-    pub fn affordable(&self) -> Option<u64> {
+    pub fn left(&self, metric: Metric) -> Option<u64> {
         self.parts()
             .filter_map(|part| {
                 let mut inside = part.entry.lock();
                 let now = part.entry.writer.now();
-                inside.account.affordable_more(&part.limits, &part.reserved, now)
+                inside.account.left_for(metric, &part.limits, &part.reserved, now)
             })
             .min()
+    }
+
+    /// Whether a limit counts anything but calls, so that it makes a difference what this one uses.
+    #[must_use]
+    pub fn counts_use(&self) -> bool {
+        self.parts().any(|part| part.limits.iter().any(|limit| limit.metric() != Metric::Requests))
     }
 
     /// The limits in shadow that would have refused the call, or what it took later.

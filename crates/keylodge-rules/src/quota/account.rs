@@ -123,16 +123,16 @@ impl Account {
         }
     }
 
-    /// How much money is free under the enforced limits of cost, in billionths of a US dollar, whatever is leased; none
-    /// when there is no such limit.
-    pub fn affordable(&mut self, limits: &Limits, model: &str, now: Timestamp) -> Option<u64> {
+    /// How much is free under the enforced limits of a metric, in its unit and whatever is leased; none when there is no
+    /// such limit.
+    pub fn left(&mut self, metric: Metric, limits: &Limits, model: &str, now: Timestamp) -> Option<u64> {
         let lane = self.lane(limits, model);
-        self.left(limits, now, |limit, _| place(limit, model, lane))
+        self.least(metric, limits, now, |limit, _| place(limit, model, lane))
     }
 
     /// The same for a call that has begun, beyond what it has reserved.
-    pub fn affordable_more(&mut self, limits: &Limits, reserved: &Reserved, now: Timestamp) -> Option<u64> {
-        self.left(limits, now, |limit, lanes| reserved.place(limit, lanes))
+    pub fn left_for(&mut self, metric: Metric, limits: &Limits, reserved: &Reserved, now: Timestamp) -> Option<u64> {
+        self.least(metric, limits, now, |limit, lanes| reserved.place(limit, lanes))
     }
 
     /// Drops counters whose window is over. To be called now and then; costs a look at each counter.
@@ -212,17 +212,18 @@ impl Account {
         }
     }
 
-    fn left(
+    fn least(
         &mut self,
+        metric: Metric,
         limits: &Limits,
         now: Timestamp,
         place: impl Fn(&Limit, &mut Lanes) -> Option<u32>,
     ) -> Option<u64> {
         let moment = self.times.turn(now);
-        let of_cost = |limit: &&Limit| limit.metric() == Metric::Cost && limit.mode() == Mode::Enforced;
+        let is_meant = |limit: &&Limit| limit.metric() == metric && limit.mode() == Mode::Enforced;
         limits
             .iter()
-            .filter(of_cost)
+            .filter(is_meant)
             .filter_map(|limit| {
                 let lane = place(limit, &mut self.lanes)?;
                 let used = self.lanes.get(lane).counter(Measure::of(limit), &moment).used();

@@ -143,7 +143,7 @@ fn what_is_added_later_is_all_or_nothing_and_given_back_with_the_rest() {
     let later = at(NOON + 2 * SECOND);
     assert_eq!(account.room_for_more(&limits, &reserved, &more, later), Room::Free);
     account.reserve_more(&limits, &mut reserved, &more, later);
-    assert_eq!(account.affordable(&limits, FLASH, later), Some(300));
+    assert_eq!(account.left(Metric::Cost, &limits, FLASH, later), Some(300));
     assert_eq!(exceeded(account.room_for_more(&limits, &reserved, &more, later)).len(), 2);
     assert_eq!(used(&mut account, &limits, FLASH, NOON + 2 * SECOND), [1, 60, 700]);
 
@@ -160,7 +160,7 @@ fn more_than_was_reserved_is_counted_all_the_same() {
     account.settle(reserved, &Amounts { cost_nanos: 130, ..Amounts::ZERO }, at(NOON));
 
     assert_eq!(used(&mut account, &month, FLASH, NOON), [130]);
-    assert_eq!(account.affordable(&month, FLASH, at(NOON)), Some(0));
+    assert_eq!(account.left(Metric::Cost, &month, FLASH, at(NOON)), Some(0));
     assert!(take(&mut account, &month, FLASH, calls(1), NOON).is_ok(), "a call that costs nothing has room");
 }
 

@@ -14,7 +14,8 @@ pub(super) async fn answer(lodge: &Lodge, mut asked: Asked<'_>, body: Body) -> R
     let entry = asked.entry.clone()?;
     let engine = entry.answering();
     let mut generate = prompt::of_generation(&request, &entry.name, engine, lodge)?;
-    let clamped = afford(&mut asked, engine, &mut generate).await?;
+    let is_capped = request.generation_config.max_output_tokens.is_some();
+    let clamped = afford(&mut asked, engine, &mut generate, is_capped).await?;
     let mut answering = Answering::new(lodge, entry, asked.bill.take());
     let whole = in_time(asked.deadline, async {
         let mut generation = engine.generate(generate).await?;

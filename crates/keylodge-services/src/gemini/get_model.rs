@@ -2,14 +2,29 @@
 
 use axum::response::Response;
 use keylodge_api::Status;
+use tokio::time::Instant;
 
-use super::models::to_wire;
-use super::no_such_model;
+use super::models::{Found, of_engine};
+use super::{no_such_model, there};
 use crate::query::Query;
 use crate::{Lodge, wire};
 
 /// Google's text for an unknown model is UNCONFIRMED here; the one of the other methods serves.
-pub(super) fn answer(lodge: &Lodge, version: &str, model: &str, query: &Query) -> Result<Response, Status> {
-    let entry = lodge.models.find(model).ok_or_else(|| no_such_model(version, model, "getModel"))?;
-    wire::answer(&to_wire(entry), query)
+pub(super) async fn answer(
+    lodge: &Lodge,
+    version: &str,
+    model: &str,
+    query: &Query,
+    deadline: Instant,
+) -> Result<Response, Status> {
+    match lodge.models.find(model) {
+        Some(Found::Here(entry)) => return wire::answer(&of_engine(entry), query),
+        Some(Found::There(elsewhere)) => {
+            if let Some(described) = there::models::describe(elsewhere, version, model, deadline).await? {
+                return wire::answer(&described, query);
+            }
+        }
+        None => {}
+    }
+    Err(no_such_model(version, model, "getModel"))
 }

@@ -11,7 +11,7 @@ use crate::query::Query;
 /// A call of the Gemini API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
-    ListModels,
+    ListModels { version: String },
     ListTunedModels,
     GetModel { version: String, model: String },
     Verb { version: String, model: String, verb: Verb },
@@ -57,6 +57,11 @@ impl Verb {
         }
     }
 
+    /// Whether it makes vectors of texts.
+    pub(crate) fn embeds(self) -> bool {
+        matches!(self.path_word(), "embedContent" | "batchEmbedContents")
+    }
+
     const fn rpc(self) -> &'static str {
         match self {
             Self::GenerateContent => "GenerateContent",
@@ -78,7 +83,7 @@ impl Call {
 
     fn rpc(&self) -> (&'static str, &'static str) {
         match self {
-            Self::ListModels => ("ModelService", "ListModels"),
+            Self::ListModels { .. } => ("ModelService", "ListModels"),
             Self::ListTunedModels => ("ModelService", "ListTunedModels"),
             Self::GetModel { .. } => ("ModelService", "GetModel"),
             Self::Verb { verb, .. } => ("GenerativeService", verb.rpc()),
@@ -95,7 +100,7 @@ pub(crate) fn call(method: &Method, uri: &Uri) -> Result<Call, Status> {
     let Some((_, name)) = rest.split_once('/') else {
         return match *method {
             Method::GET if is_tuned => Ok(Call::ListTunedModels),
-            Method::GET => Ok(Call::ListModels),
+            Method::GET => Ok(Call::ListModels { version: version.to_owned() }),
             _ => Err(wrong_method(method, uri)),
         };
     };
@@ -131,7 +136,7 @@ pub(crate) fn target(method: &Method, uri: &Uri) -> Result<Target, Status> {
     let target = Target::new(format!("google.ai.generativelanguage.{version}.{service}.{rpc}")).enveloped(envelope);
     Ok(match call {
         Call::GetModel { model, .. } | Call::Verb { model, .. } => target.of_model(model),
-        Call::ListModels | Call::ListTunedModels => target,
+        Call::ListModels { .. } | Call::ListTunedModels => target,
     })
 }
 

@@ -10,6 +10,7 @@ mod prompt;
 mod schema;
 mod stream;
 mod stream_generate_content;
+mod there;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -23,8 +24,10 @@ use keylodge_rules::Refusal;
 use crate::bill::{Bill, outcome};
 use crate::budget::Worst;
 use crate::query::Query;
+use crate::relay::Upstream;
 use crate::{Lodge, ModelEntry, failure, wire};
 use identify::{Call, Verb};
+use models::Found;
 
 /// Says which engine answered, so that nobody mistakes a small model for Google's.
 const ENGINE_HEADER: &str = "x-keylodge-engine";
@@ -53,19 +56,29 @@ pub(crate) async fn handle(State(gemini): State<Gemini>, pass: Pass, request: Re
     let envelope = call.envelope(Query::of(&parts.uri).get("alt"));
     let answer = async {
         let query = Query::read(&parts.uri)?;
+        let deadline = prompt::deadline(lodge, &parts.headers);
         Ok::<_, Failure>(match call {
-            Call::ListModels => list_models::answer(lodge, &query)?,
+            Call::ListModels { version } => list_models::answer(lodge, &version, &query, deadline).await?,
             Call::ListTunedModels => wire::answer(&serde_json::json!({}), &query)?,
-            Call::GetModel { version, model } => get_model::answer(lodge, &version, &model, &query)?,
+            Call::GetModel { version, model } => get_model::answer(lodge, &version, &model, &query, deadline).await?,
             Call::Verb { version, model, verb } => {
-                let entry = find(lodge, &version, &model, verb);
-                let deadline = prompt::deadline(lodge, &parts.headers);
+                let not_found = || no_such_model(&version, &model, verb.path_word());
+                let entry = match lodge.models.find(&model) {
+                    None => Err(not_found()),
+                    Some(Found::Here(entry)) => Ok(entry),
+                    Some(Found::There(elsewhere)) => {
+                        let (version, model, query, bill) = (&*version, &*model, &query, &mut bill);
+                        let call =
+                            there::Call { lodge, elsewhere, version, model, verb, query, deadline, bill, envelope };
+                        return call.answer(&parts, body).await;
+                    }
+                };
                 let asked = Asked { entry, query: &query, deadline, bill: &mut bill };
                 match verb {
                     Verb::GenerateContent => generate_content::answer(lodge, asked, body).await?,
                     Verb::StreamGenerateContent => stream_generate_content::answer(lodge, asked, body).await?,
                     Verb::CountTokens => count_tokens::answer(lodge, asked, body).await?,
-                    Verb::NotServed { word, .. } => return Err(no_such_model(&version, &model, word).into()),
+                    Verb::NotServed { .. } => return Err(not_found().into()),
                 }
             }
         })
@@ -124,10 +137,6 @@ struct Asked<'request> {
     bill: &'request mut Option<Bill>,
 }
 
-fn find<'lodge>(lodge: &'lodge Lodge, version: &str, model: &str, verb: Verb) -> Result<&'lodge ModelEntry, Status> {
-    lodge.models.find(model).ok_or_else(|| no_such_model(version, model, verb.path_word()))
-}
-
 fn no_such_model(version: &str, model: &str, method: &str) -> Status {
     let name = if model.starts_with("tunedModels/") { model.to_owned() } else { format!("models/{model}") };
     Status::new(
@@ -143,12 +152,17 @@ pub(crate) const CLAMPED_HEADER: &str = "x-keylodge-max-output-tokens";
 
 /// Reserves what a generation may use at most, and lets it make fewer tokens where a budget allows no more. Gives how
 /// many, if they are fewer.
-async fn afford(asked: &mut Asked<'_>, engine: &Engine, generate: &mut Generate) -> Result<Option<u32>, Failure> {
-    let Some(bill) = asked.bill.as_mut().filter(|bill| bill.has_limits()) else { return Ok(None) };
-    let input_tokens = in_time(asked.deadline, engine.count(&generate.model, &generate.prompt)).await?;
-    let output_tokens = u64::from(generate.output_tokens_max);
-    let allowed = bill.afford(Worst { input_tokens, output_tokens }).await?;
-    if allowed >= output_tokens {
+async fn afford(
+    asked: &mut Asked<'_>,
+    engine: &Engine,
+    generate: &mut Generate,
+    is_capped: bool,
+) -> Result<Option<u32>, Failure> {
+    let Some(bill) = asked.bill.as_mut().filter(|bill| bill.counts_use()) else { return Ok(None) };
+    let input = in_time(asked.deadline, engine.count(&generate.model, &generate.prompt)).await?;
+    let output = u64::from(generate.output_tokens_max);
+    let allowed = bill.afford(Worst { input, output, answers: 1, is_capped }).await?;
+    if allowed >= output {
         return Ok(None);
     }
     generate.output_tokens_max = u32::try_from(allowed).unwrap_or(u32::MAX);
@@ -164,8 +178,17 @@ fn with_clamp(mut response: Response, clamped: Option<u32>) -> Response {
 }
 
 /// Marks an answer with the engine it came from.
-fn with_engine(mut response: Response, engine: &Engine) -> Response {
-    if let Ok(value) = HeaderValue::from_str(&engine.info().name) {
+fn with_engine(response: Response, engine: &Engine) -> Response {
+    marked(response, &engine.info().name)
+}
+
+/// Marks an answer with the upstream it came from.
+fn with_upstream(response: Response, upstream: &Upstream) -> Response {
+    marked(response, &upstream.name)
+}
+
+fn marked(mut response: Response, name: &str) -> Response {
+    if let Ok(value) = HeaderValue::from_str(name) {
         response.headers_mut().insert(ENGINE_HEADER, value);
     }
     response

@@ -1,9 +1,14 @@
-//! The models that can be called, and which engine answers under each name.
+//! The models that can be called, and what answers under each name.
+
+use std::sync::Arc;
 
 use keylodge_api::gemini::Model;
 use keylodge_model::{Engine, State};
 
-/// A model's name and what answers under it.
+use crate::Upstreams;
+use crate::relay::{Kind, Upstream};
+
+/// A model that an engine of ours answers for.
 #[derive(Clone)]
 pub struct ModelEntry {
     /// Its id, without `models/`.
@@ -33,11 +38,83 @@ impl std::fmt::Debug for ModelEntry {
     }
 }
 
+/// Where a model is that an upstream answers for.
+#[derive(Clone)]
+pub struct Elsewhere {
+    pub(crate) upstream: Arc<Upstream>,
+    /// Its name there, if it is another one than callers use.
+    model: Option<String>,
+}
+
+impl Elsewhere {
+    /// A model at the upstream of this name; none where there is no such upstream, or it has no models.
+    #[must_use]
+    pub fn new(upstreams: &Upstreams, upstream: &str, model: Option<String>) -> Option<Self> {
+        let upstream = upstreams.find(upstream).filter(|upstream| upstream.settings.kind.has_models())?;
+        Some(Self { upstream: Arc::clone(upstream), model })
+    }
+
+    /// What the upstream calls the model that callers call so.
+    pub(crate) fn model<'name>(&'name self, asked: &'name str) -> &'name str {
+        self.model.as_deref().unwrap_or(asked)
+    }
+
+    /// Whether the upstream calls it as callers do.
+    pub(crate) fn is_same_name(&self, asked: &str) -> bool {
+        self.model(asked) == asked
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.upstream.settings.kind
+    }
+}
+
+impl std::fmt::Debug for Elsewhere {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Elsewhere").field("upstream", &self.upstream.name).field("model", &self.model).finish()
+    }
+}
+
+/// A name, and what answers under it.
+#[derive(Clone, Debug)]
+pub enum Served {
+    /// An engine of ours.
+    Here(ModelEntry),
+    /// A server elsewhere, under this name, without `models/`.
+    There(String, Elsewhere),
+}
+
+impl Served {
+    /// The model's id, without `models/`.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Here(entry) => &entry.name,
+            Self::There(name, _) => name,
+        }
+    }
+
+    /// The engine of ours that answers now, if one does.
+    pub(crate) fn engine(&self) -> Option<&Engine> {
+        match self {
+            Self::Here(entry) => Some(entry.answering()),
+            Self::There(..) => None,
+        }
+    }
+}
+
 /// All models, in the order of the settings.
 #[derive(Clone, Debug, Default)]
 pub struct Models {
-    entries: Vec<ModelEntry>,
+    entries: Vec<Served>,
+    others: Option<Elsewhere>,
     engines: Vec<Engine>,
+}
+
+/// What answers for a model.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found<'models> {
+    Here(&'models ModelEntry),
+    There(&'models Elsewhere),
 }
 
 /// How to sample when the caller does not say: what suits a small model, and what `models` tells.
@@ -49,21 +126,33 @@ pub(crate) mod default {
 }
 
 impl Models {
-    /// The models of a deployment: the engines that run, and the names under which they answer.
+    /// The models of a deployment: the engines that run, the names under which they and others answer, and who answers
+    /// for every other name.
     #[must_use]
-    pub fn new(engines: Vec<Engine>, entries: Vec<ModelEntry>) -> Self {
-        Self { entries, engines }
+    pub fn new(engines: Vec<Engine>, entries: Vec<Served>, others: Option<Elsewhere>) -> Self {
+        Self { entries, others, engines }
     }
 
-    /// The model with this id, with or without `models/` in front.
-    pub(crate) fn find(&self, name: &str) -> Option<&ModelEntry> {
+    /// What answers for the model with this id, with or without `models/` in front.
+    pub(crate) fn find(&self, name: &str) -> Option<Found<'_>> {
         let name = name.strip_prefix("models/").unwrap_or(name);
-        self.entries.iter().find(|entry| entry.name == name)
+        let entry = self.entries.iter().find(|entry| entry.name() == name);
+        match entry {
+            Some(Served::Here(entry)) => Some(Found::Here(entry)),
+            Some(Served::There(_, elsewhere)) => Some(Found::There(elsewhere)),
+            // A tuned model would be somebody's own at the upstream.
+            None => self.others.as_ref().filter(|_| !name.starts_with("tunedModels/")).map(Found::There),
+        }
     }
 
-    /// All models.
-    pub(crate) fn entries(&self) -> &[ModelEntry] {
+    /// The models that have a name here.
+    pub(crate) fn entries(&self) -> &[Served] {
         &self.entries
+    }
+
+    /// Who answers for all names that none of the entries has.
+    pub(crate) fn others(&self) -> Option<&Elsewhere> {
+        self.others.as_ref()
     }
 
     /// All engines, each once.
@@ -73,7 +162,14 @@ impl Models {
 }
 
 /// A model as `models` shows it: honest about what answers.
-pub(crate) fn to_wire(entry: &ModelEntry) -> Model {
+pub(crate) fn to_wire(served: &Served) -> Model {
+    match served {
+        Served::Here(entry) => of_engine(entry),
+        Served::There(name, elsewhere) => of_upstream(name, elsewhere),
+    }
+}
+
+pub(crate) fn of_engine(entry: &ModelEntry) -> Model {
     let engine = entry.answering();
     let info = engine.info();
     let description = match engine {
@@ -86,12 +182,34 @@ pub(crate) fn to_wire(entry: &ModelEntry) -> Model {
         version: "001".to_owned(),
         display_name: entry.name.clone(),
         description,
-        input_token_limit: info.input_tokens_max,
-        output_token_limit: info.output_tokens_max,
+        input_token_limit: Some(info.input_tokens_max),
+        output_token_limit: Some(info.output_tokens_max),
         supported_generation_methods: vec!["generateContent", "countTokens"],
-        temperature: default::TEMPERATURE,
-        max_temperature: default::TEMPERATURE_MAX,
-        top_p: default::TOP_P,
-        top_k: default::TOP_K,
+        temperature: Some(default::TEMPERATURE),
+        max_temperature: Some(default::TEMPERATURE_MAX),
+        top_p: Some(default::TOP_P),
+        top_k: Some(default::TOP_K),
+    }
+}
+
+/// A model of which nothing is known but where it is: limits and defaults are the upstream's own.
+pub(crate) fn of_upstream(name: &str, elsewhere: &Elsewhere) -> Model {
+    let methods = match elsewhere.kind() {
+        Kind::Gemini => vec!["generateContent", "countTokens"],
+        Kind::OpenAi | Kind::Jules | Kind::Http => vec!["generateContent"],
+    };
+    Model {
+        name: format!("models/{name}"),
+        base_model_id: elsewhere.model(name).to_owned(),
+        version: "001".to_owned(),
+        display_name: name.to_owned(),
+        description: format!("Answered by the upstream {}.", elsewhere.upstream.name),
+        input_token_limit: None,
+        output_token_limit: None,
+        supported_generation_methods: methods,
+        temperature: None,
+        max_temperature: None,
+        top_p: None,
+        top_k: None,
     }
 }

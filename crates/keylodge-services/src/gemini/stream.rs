@@ -7,19 +7,24 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use axum::body::Body;
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_core::Stream;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use keylodge_api::gemini::{
     AnswerContent, AnswerPart, Candidate, FinishReason, GenerateContentResponse, UsageMetadata,
 };
-use keylodge_api::status::json_bytes;
+use keylodge_api::status::{JSON, json_bytes};
 use keylodge_model::{Event, Finish, Generation};
 use tokio::time::{Instant, Sleep};
 
 use crate::bill::{BROKEN, Bill};
 use crate::observe::Metrics;
+use crate::query::Query;
 use crate::{Lodge, ModelEntry, failure};
 
 /// Makes the chunks of one answer. When it is dropped, the tokens that were really used are counted.
@@ -104,7 +109,27 @@ pub(super) enum Framing {
 }
 
 impl Framing {
-    fn chunk(self, json: &[u8], first: bool) -> Vec<u8> {
+    /// How a call wants its chunks.
+    pub(super) fn of(query: &Query) -> Self {
+        if query.get("alt") == Some("sse") { Self::Sse } else { Self::Array }
+    }
+
+    /// A streamed answer with this body.
+    pub(super) fn response(self, body: Body) -> Response {
+        let mut response = Response::new(body);
+        let content_type = match self {
+            Self::Sse => HeaderValue::from_static("text/event-stream"),
+            Self::Array => JSON,
+        };
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, content_type);
+        // Proxies in between must pass each chunk on at once.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        response
+    }
+
+    pub(super) fn chunk(self, json: &[u8], first: bool) -> Vec<u8> {
         let (before, after): (&[u8], &[u8]) = match (self, first) {
             (Self::Sse, _) => (b"data: ", b"\r\n\r\n"),
             (Self::Array, true) => (b"[", b""),
@@ -113,7 +138,7 @@ impl Framing {
         [before, json, after].concat()
     }
 
-    fn end(self) -> &'static [u8] {
+    pub(super) fn end(self) -> &'static [u8] {
         match self {
             Self::Sse => b"",
             Self::Array => b"]",

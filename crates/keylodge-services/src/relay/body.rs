@@ -3,34 +3,38 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::Body;
 use bytes::Bytes;
-use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::{Sleep, sleep};
 
+use super::count::Counting;
 use super::credentials::Chosen;
 use super::link::{Link, Pair, Pool};
-use crate::bill::{BROKEN, Bill, outcome};
 
 /// The body of a request to an upstream.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     /// As it comes from the caller.
     Streamed(Incoming),
+    /// The same, after it went through layers of ours.
+    Layered(Body),
     /// Read whole, because something in it had to be known.
     Whole(Option<Bytes>),
 }
 
 impl HttpBody for Outgoing {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
-            Self::Streamed(body) => Pin::new(body).poll_frame(cx),
+            Self::Streamed(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Layered(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Self::Whole(bytes) => {
                 Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))))
             }
@@ -40,6 +44,7 @@ impl HttpBody for Outgoing {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Streamed(body) => body.is_end_stream(),
+            Self::Layered(body) => body.is_end_stream(),
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
         }
     }
@@ -47,6 +52,7 @@ impl HttpBody for Outgoing {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Streamed(body) => body.size_hint(),
+            Self::Layered(body) => body.size_hint(),
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
@@ -84,7 +90,7 @@ impl HttpBody for Answer {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
-            Self::Relayed(body) => body.incoming.is_end_stream(),
+            Self::Relayed(body) => body.is_over(),
             Self::Own(body) => body.is_end_stream(),
         }
     }
@@ -106,37 +112,68 @@ pub struct Relayed {
     link: Option<Link>,
     pair: Arc<Pair>,
     pool: Arc<Pool>,
-    bill: Option<Bill>,
-    outcome: &'static str,
+    counting: Option<Counting>,
     /// The credential that the call went with, in flight until the body has come.
     chosen: Option<Chosen>,
+    silence: Silence,
+    /// What ends the body in the upstream's place.
+    last: Last,
+}
+
+/// The end of a body that the upstream was not let finish.
+enum Last {
+    None,
+    Chunk(Bytes),
+    Said,
+}
+
+/// How long nothing has come. The clock runs only while somebody waits, so that a caller who reads slowly is not held
+/// against the upstream, and costs nothing while there is something to read.
+struct Silence {
+    longest: Duration,
+    since: Option<Pin<Box<Sleep>>>,
 }
 
 impl Relayed {
-    /// The bill's outcome is what the head of the answer says; it stays if the body comes to its end.
     pub(super) fn new(
         incoming: Incoming,
         link: Link,
         pair: Arc<Pair>,
         pool: Arc<Pool>,
-        bill: Option<(Bill, StatusCode)>,
+        chosen: Option<Chosen>,
+        silence_max: Duration,
     ) -> Self {
-        let (bill, outcome) = bill.map(|(bill, status)| (bill, outcome(status))).unzip();
-        let mut relayed =
-            Self { incoming, link: Some(link), pair, pool, bill, outcome: outcome.unwrap_or_default(), chosen: None };
+        let silence = Silence { longest: silence_max, since: None };
+        let (link, counting, last) = (Some(link), None, Last::None);
+        let mut relayed = Self { incoming, link, pair, pool, counting, chosen, silence, last };
         if relayed.incoming.is_end_stream() {
             relayed.done();
         }
         relayed
     }
 
-    /// The same, holding the credential that the call went with.
-    pub(super) fn with(mut self, chosen: Option<Chosen>) -> Self {
-        self.chosen = chosen.filter(|_| self.link.is_some());
-        self
+    /// Counts what passes, and ends the bill with it.
+    pub(super) fn count(&mut self, counting: Counting) {
+        self.counting = Some(counting);
+        if self.incoming.is_end_stream() {
+            self.done();
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self.last {
+            Last::None => self.incoming.is_end_stream(),
+            Last::Chunk(_) => false,
+            Last::Said => true,
+        }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match std::mem::replace(&mut self.last, Last::Said) {
+            Last::Chunk(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Last::Said => return Poll::Ready(None),
+            Last::None => self.last = Last::None,
+        }
         // What is here already goes first; the connection is worked for more.
         let mut frame = Pin::new(&mut self.incoming).poll_frame(cx);
         if frame.is_pending()
@@ -148,27 +185,62 @@ impl Relayed {
             frame = Pin::new(&mut self.incoming).poll_frame(cx);
         }
         match &frame {
-            Poll::Ready(Some(Ok(_))) if self.incoming.is_end_stream() => self.done(),
-            Poll::Ready(None) => self.done(),
-            Poll::Ready(Some(Err(_))) => {
-                self.link = None;
-                if let Some(bill) = &mut self.bill {
-                    bill.outcome = BROKEN;
-                }
+            Poll::Ready(Some(Ok(frame))) => {
+                self.silence.since = None;
+                self.passes(frame.data_ref());
             }
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
+            Poll::Ready(None) => self.done(),
+            Poll::Ready(Some(Err(_))) => self.break_off(),
+            Poll::Pending if self.silence.is_too_long(cx) => {
+                self.break_off();
+                return Poll::Ready(Some(Err("the upstream was silent for too long".into())));
+            }
+            Poll::Pending => {}
         }
         frame.map_err(Into::into)
     }
 
-    fn done(&mut self) {
-        if let Some(bill) = &mut self.bill {
-            bill.outcome = self.outcome;
+    /// A piece of the body goes on.
+    fn passes(&mut self, data: Option<&Bytes>) {
+        let last = self.counting.as_mut().zip(data).and_then(|(counting, data)| counting.read(data));
+        let is_open_ended = self.incoming.size_hint().exact().is_none();
+        if self.incoming.is_end_stream() {
+            self.done();
+        } else if let Some(last) = last.filter(|_| is_open_ended) {
+            // The upstream goes on for longer than was paid for.
+            self.last = Last::Chunk(last);
+            self.done_with(None);
         }
-        self.bill = None;
+    }
+
+    fn done(&mut self) {
+        let link = self.link.take();
+        self.done_with(link);
+    }
+
+    /// The body is complete. The connection is good for another call if it is given.
+    fn done_with(&mut self, link: Option<Link>) {
+        if let Some(counting) = self.counting.take() {
+            counting.done();
+        }
         self.chosen = None;
-        if let Some(link) = self.link.take() {
+        self.link = None;
+        if let Some(link) = link {
             self.pair.put(&self.pool, link);
         }
+    }
+
+    fn break_off(&mut self) {
+        self.link = None;
+        if let Some(counting) = self.counting.take() {
+            counting.broken();
+        }
+    }
+}
+
+impl Silence {
+    fn is_too_long(&mut self, cx: &mut Context<'_>) -> bool {
+        let longest = self.longest;
+        self.since.get_or_insert_with(|| Box::pin(sleep(longest))).as_mut().poll(cx).is_ready()
     }
 }

@@ -51,6 +51,14 @@ pub fn drop_ours(headers: &mut HeaderMap) {
     remove(headers, is_ours);
 }
 
+/// Removes from an answer what an upstream says of its own house: where it can be reached otherwise, which pages may read
+/// it. All of that would be taken for ours.
+pub fn drop_theirs(headers: &mut HeaderMap) {
+    remove(headers, |name| {
+        matches!(name, "alt-svc" | "set-cookie" | "strict-transport-security") || name.starts_with("access-control-")
+    });
+}
+
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,

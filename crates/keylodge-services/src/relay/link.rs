@@ -69,7 +69,7 @@ impl Endpoint {
         };
         let opened = Builder::new().handshake(TokioIo::new(wire)).await.map_err(LinkError::Broken)?;
         let (sender, connection) = opened;
-        Ok(Link { sender, connection: Box::pin(connection.with_upgrades()), is_fresh: true })
+        Ok(Link { sender, connection: Box::pin(connection.with_upgrades()), is_over: false })
     }
 }
 
@@ -77,8 +77,8 @@ impl Endpoint {
 pub(super) struct Link {
     sender: SendRequest<Outgoing>,
     connection: Pin<Box<dyn Future<Output = Result<(), hyper::Error>> + Send>>,
-    /// Whether it was never used.
-    pub(super) is_fresh: bool,
+    /// Whether it has nothing more to do, and must not be asked to.
+    is_over: bool,
 }
 
 /// What came of sending a request.
@@ -94,12 +94,11 @@ pub(super) enum Sent {
 impl Link {
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn send(&mut self, request: Request<Outgoing>) -> Sent {
-        self.is_fresh = false;
         let mut answer = std::pin::pin!(self.sender.try_send_request(request));
-        let connection = &mut self.connection;
+        let (connection, is_over) = (&mut self.connection, &mut self.is_over);
         let answered = std::future::poll_fn(|cx| {
             // An error of the connection reaches the answer, too, and says there what it means for this request.
-            let _ = connection.as_mut().poll(cx);
+            *is_over = *is_over || connection.as_mut().poll(cx).is_ready();
             answer.as_mut().poll(cx)
         });
         match answered.await {
@@ -117,7 +116,8 @@ impl Link {
 
     /// Lets the connection read and write what it can. Ready when it is gone.
     pub(super) fn work(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.as_mut().poll(cx).map(drop)
+        self.is_over = self.is_over || self.connection.as_mut().poll(cx).is_ready();
+        if self.is_over { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Whether it can take a request now. Looks at the socket, so that a connection that the upstream has closed in the

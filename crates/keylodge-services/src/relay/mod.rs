@@ -10,6 +10,7 @@
 //! | [`openai`] | a Gemini call spoken to an OpenAI-compatible server |
 
 mod body;
+mod count;
 mod credentials;
 mod door;
 pub mod headers;
@@ -18,12 +19,14 @@ mod method;
 pub mod openai;
 mod reach;
 mod settings;
+mod tunnel;
 mod upstream;
 pub mod usage;
 mod wire;
 
 pub(crate) use body::Outgoing;
 pub use body::{Answer, Relayed};
+pub(crate) use count::Counts;
 pub use credentials::read_credentials;
 pub(crate) use credentials::{KEY_FILE, NoneFree, Opened};
 pub(crate) use door::Door;

@@ -33,6 +33,12 @@ pub struct UpstreamSettings {
     pub silence_max: Duration,
     /// How long connecting may take, TLS included.
     pub connect_time_max: Duration,
+    /// How many tokens an answer of its models has at most, where a request does not say; for budgets.
+    pub output_tokens_max: u64,
+    /// Whether it takes `top_k`, which OpenAI's own server refuses.
+    pub takes_top_k: bool,
+    /// Whether it takes `reasoning_effort`.
+    pub takes_effort: bool,
     /// Whether anybody may call it, without a key. Said as `dangerous_without_key`.
     pub is_open: bool,
 }
@@ -48,6 +54,14 @@ pub enum Kind {
     OpenAi,
     /// Anything over HTTP.
     Http,
+}
+
+impl Kind {
+    /// Whether models of the Gemini surface can be there.
+    #[must_use]
+    pub const fn has_models(self) -> bool {
+        matches!(self, Self::Gemini | Self::OpenAi)
+    }
 }
 
 /// Where our credential goes in a request to an upstream.

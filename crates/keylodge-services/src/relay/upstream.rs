@@ -4,19 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version, header, request};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header, request};
 use hyper::body::Incoming;
 use keylodge_gate::Clock;
 use keylodge_rules::upstream::{Health, Why};
 use tokio_rustls::TlsConnector;
 
 use super::body::{Answer, Outgoing, Relayed};
-use super::credentials::{Carried, Credentials, NoneFree};
+use super::count::{Counting, Counts};
+use super::credentials::{Carried, Chosen, Credentials, NoneFree};
 use super::headers;
 use super::link::{Endpoint, Link, LinkError, Pair, Pool, Sent};
 use super::reach::Reach;
 use super::settings::UpstreamSettings;
-use crate::bill::{BROKEN, Bill, UNREACHABLE, outcome};
+use super::tunnel::{Tunnel, Wish};
+use crate::bill::{BROKEN, Bill, UNREACHABLE};
 use crate::observe::chain;
 
 /// An upstream.
@@ -47,6 +49,8 @@ pub(crate) enum UpstreamError {
     NoneFree(NoneFree),
     /// It takes none of our credentials.
     Credential,
+    /// It changed to another protocol, which nobody had asked for.
+    Switched,
 }
 
 impl From<NoneFree> for UpstreamError {
@@ -57,10 +61,10 @@ impl From<NoneFree> for UpstreamError {
 
 impl UpstreamError {
     /// The outcome of a call that ended so.
-    const fn outcome(&self) -> &'static str {
+    pub(crate) const fn outcome(&self) -> &'static str {
         match self {
             Self::Unreachable(_) | Self::Resting(_) => UNREACHABLE,
-            Self::Broken(_) => BROKEN,
+            Self::Broken(_) | Self::Switched => BROKEN,
             Self::TooSlow => "http_504",
             Self::Path => "http_400",
             Self::NoneFree(none) if matches!(none.why, Why::TooMany) => "http_429",
@@ -78,6 +82,7 @@ impl UpstreamError {
             Self::Path => "the path cannot be passed on".to_owned(),
             Self::Resting(wait) => format!("it could not be reached; the next try is in {} ms", wait.as_millis()),
             Self::NoneFree(none) => format!("none of its credentials can be used for {} s", none.wait.as_secs()),
+            Self::Switched => "it changed to a protocol that nobody had asked for".to_owned(),
             Self::Credential => "it does not take our credential".to_owned(),
         }
     }
@@ -107,57 +112,108 @@ impl Upstream {
         self.reach.health()
     }
 
-    /// Sends a request on and gives the answer back, its body still on the way.
+    /// Sends a request on and gives the answer back, its body still on the way, the bill with it.
     pub(crate) async fn relay(
+        &self,
+        parts: request::Parts,
+        rest: &str,
+        body: Outgoing,
+        pair: &Arc<Pair>,
+        bill: Option<(Bill, Counts)>,
+    ) -> Result<Response<Answer>, UpstreamError> {
+        let model = bill.as_ref().and_then(|(bill, _)| bill.model().cloned());
+        let asked = self.send_on(parts, rest, body, pair, model.as_ref()).await;
+        match (asked, bill) {
+            (Ok((response, tunnel)), None) => {
+                if let Some(tunnel) = tunnel {
+                    tunnel.open(&self.name, None);
+                }
+                Ok(response)
+            }
+            (Ok((mut response, None)), Some((bill, counts))) => {
+                let counting = Counting::new(bill, counts, response.status(), response.headers());
+                match response.body_mut() {
+                    Answer::Relayed(body) => body.count(counting),
+                    Answer::Whole(_) | Answer::Own(_) => counting.done(),
+                }
+                Ok(response)
+            }
+            (Ok((response, Some(tunnel))), Some((bill, _))) => {
+                tunnel.open(&self.name, Some(bill));
+                Ok(response)
+            }
+            (Err(error), None) => Err(error),
+            (Err(error), Some((mut bill, _))) => {
+                bill.outcome = error.outcome();
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a request of our own on and gives the answer back, its body still on the way.
+    pub(crate) async fn ask(
+        &self,
+        parts: request::Parts,
+        rest: &str,
+        body: Outgoing,
+        pair: &Arc<Pair>,
+        model: Option<&Arc<str>>,
+    ) -> Result<Response<Answer>, UpstreamError> {
+        let (response, _) = self.send_on(parts, rest, body, pair, model).await?;
+        Ok(response)
+    }
+
+    async fn send_on(
         &self,
         mut parts: request::Parts,
         rest: &str,
         body: Outgoing,
         pair: &Arc<Pair>,
-        mut bill: Option<Bill>,
-    ) -> Result<Response<Answer>, UpstreamError> {
+        model: Option<&Arc<str>>,
+    ) -> Result<(Response<Answer>, Option<Tunnel>), UpstreamError> {
+        let wish = Wish::of(&parts.headers, &mut parts.extensions);
         let longest = time_max(&parts.headers, self.settings.head_time_max);
-        let Some(uri) = self.uri(rest, parts.uri.query()) else {
-            if let Some(bill) = &mut bill {
-                bill.outcome = UpstreamError::Path.outcome();
-            }
-            return Err(UpstreamError::Path);
-        };
-        parts.uri = uri;
+        parts.uri = self.uri(rest, parts.uri.query()).ok_or(UpstreamError::Path)?;
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
         headers::strip_hop_by_hop(&mut parts.headers);
         headers::drop_ours(&mut parts.headers);
+        if self.settings.kind.has_models() {
+            // What is compressed cannot be read in passing.
+            parts.headers.remove(header::ACCEPT_ENCODING);
+        }
         parts.headers.insert(header::HOST, self.host.clone());
-        let model = bill.as_ref().and_then(Bill::model).cloned();
-        let carrying = self.carry(parts, body, model.as_ref(), pair);
+        if matches!(body, Outgoing::Whole(Some(_))) {
+            // It may have been rewritten; hyper says its length.
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
+        if let Some(wish) = &wish {
+            wish.say(&mut parts.headers);
+        }
+        let carrying = self.carry(parts, body, model, pair);
         let carried = tokio::time::timeout(longest, carrying).await.unwrap_or(Err(UpstreamError::TooSlow));
-        let (response, link, chosen) = match (carried, &mut bill) {
-            (Ok(Carried::Streams(response, link, chosen)), _) => (response, link, chosen),
-            (Ok(Carried::Told(mut told)), bill) => {
+        let (mut response, link, chosen) = match carried? {
+            Carried::Streams(response, link, chosen) => (response, link, chosen),
+            Carried::Told(mut told) => {
                 headers::strip_hop_by_hop(told.headers_mut());
-                if let Some(bill) = bill {
-                    bill.outcome = outcome(told.status());
-                }
-                return Ok(told);
-            }
-            (Err(error), None) => return Err(error),
-            (Err(error), Some(bill)) => {
-                bill.outcome = error.outcome();
-                return Err(error);
+                return Ok((told, None));
             }
         };
-        let (mut head, incoming) = response.into_parts();
-        headers::strip_hop_by_hop(&mut head.headers);
-        let relayed = Relayed::new(
-            incoming,
-            link,
-            Arc::clone(pair),
-            Arc::clone(&self.pool),
-            bill.map(|bill| (bill, head.status)),
-        );
-        let relayed = relayed.with(chosen);
-        Ok(Response::from_parts(head, Answer::Relayed(relayed)))
+        headers::strip_hop_by_hop(response.headers_mut());
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody else asked for it.
+            let wish = wish.ok_or(UpstreamError::Switched)?;
+            wish.say(response.headers_mut());
+            let tunnel = wish.granted(&mut response, link, chosen);
+            return Ok((response.map(|_| Answer::Whole(None)), Some(tunnel)));
+        }
+        let response = response.map(|incoming| Answer::Relayed(self.relayed(incoming, link, pair, chosen)));
+        Ok((response, None))
+    }
+
+    pub(super) fn relayed(&self, incoming: Incoming, link: Link, pair: &Arc<Pair>, chosen: Option<Chosen>) -> Relayed {
+        let (pair, pool) = (Arc::clone(pair), Arc::clone(&self.pool));
+        Relayed::new(incoming, link, pair, pool, chosen, self.settings.silence_max)
     }
 
     pub(super) async fn send(

@@ -13,8 +13,8 @@ use keylodge_rules::quota::{Price, PriceTable};
 use keylodge_rules::{OperatorToken, Timestamp};
 use keylodge_services::observe::Metrics;
 use keylodge_services::{
-    Catalogue, Follower, Limits, ListensAt, Lodge, LodgeParts, ModelEntry, Models, Tally, Unwritten, Upstreams, Uses,
-    WorkspaceRules, first_start, metering, router,
+    Catalogue, Follower, Limits, ListensAt, Lodge, LodgeParts, ModelEntry, Models, Served, Tally, Unwritten, Upstreams,
+    Uses, WorkspaceRules, first_start, metering, router,
 };
 use keylodge_store::meter::{Meter, MeterOptions};
 use keylodge_store::{MasterKey, Store, StoreOptions, Vault};
@@ -137,11 +137,8 @@ impl House {
         let leasing = stopped.clone();
         tokio::spawn(follower.run(stopped));
         let engine = Engine::Script(Arc::new(Script::parse(script).unwrap()));
-        let entries = ["gemini-2.0-flash", MODEL, "gemini-2.5-pro"].map(|name| ModelEntry {
-            name: name.to_owned(),
-            engine: engine.clone(),
-            instead: None,
-        });
+        let entries = ["gemini-2.0-flash", MODEL, "gemini-2.5-pro"]
+            .map(|name| Served::Here(ModelEntry { name: name.to_owned(), engine: engine.clone(), instead: None }));
         let clock = Arc::new(AtomicI64::new(NOON));
         let time: Clock = {
             let clock = Arc::clone(&clock);
@@ -162,7 +159,7 @@ impl House {
             master,
             index,
             feed,
-            models: Models::new(vec![engine], entries.into()),
+            models: Models::new(vec![engine], entries.into(), None),
             upstreams,
             prices: prices(),
             catalogue: Catalogue::with(Vec::new()),

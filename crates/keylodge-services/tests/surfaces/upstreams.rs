@@ -29,6 +29,9 @@ pub(crate) fn settings(name: &str, kind: Kind, url: &str) -> UpstreamSettings {
         head_time_max: Duration::from_secs(60),
         silence_max: Duration::from_secs(60),
         connect_time_max: Duration::from_secs(10),
+        output_tokens_max: 1024,
+        takes_top_k: true,
+        takes_effort: false,
         is_open: false,
     }
 }

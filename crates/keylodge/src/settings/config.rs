@@ -12,8 +12,8 @@ use keylodge_store::{MasterKey, StoreOptions};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::given::{Given, Mistake, Place};
-use super::known::MODELS;
 use super::listeners::Listeners;
+use super::models::{self, EngineKind, Source};
 use super::prices;
 use super::upstreams::{self, Upstream};
 use crate::logs::Format;
@@ -28,7 +28,7 @@ pub(crate) struct Config {
     pub(crate) master_key: Option<MasterKey>,
     pub(crate) script_file: Option<PathBuf>,
     pub(crate) model: Model,
-    pub(crate) models: Vec<(String, EngineKind)>,
+    pub(crate) models: Vec<(String, Source)>,
     pub(crate) limits: Limits,
     pub(crate) store: StoreOptions,
     pub(crate) services: Vec<ServiceEntry>,
@@ -53,17 +53,6 @@ pub(crate) struct Model {
     pub(crate) stall: Duration,
 }
 
-/// What answers under a model's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EngineKind {
-    /// The model inside, or the script if that cannot be had.
-    Auto,
-    /// The model inside.
-    Embedded,
-    /// The script.
-    Script,
-}
-
 impl Config {
     /// Checks what was given.
     ///
@@ -75,7 +64,7 @@ impl Config {
         let data = base.as_ref().map(|base| base.data_dir().join("keylodge"));
         let cache = base.as_ref().map(|base| base.cache_dir().join("keylodge"));
         let workspace = WorkspaceRules::default();
-        let engine = check.or("engine", EngineKind::Auto, engine);
+        let engine = check.or("engine", EngineKind::Auto, models::engine);
         let config = Self {
             listeners: Listeners::read(&mut check),
             public_url: check.maybe("public_url", url),
@@ -93,7 +82,7 @@ impl Config {
                 queue_max: size(check.or("model.queue_max", 32, whole(0, 10_000))),
                 stall: Duration::from_secs(check.or("model.stall_seconds", 60, whole(1, 3600))),
             },
-            models: models(&mut check, engine),
+            models: models::read(given, engine, &mut check.mistakes),
             limits: Limits {
                 body_bytes_max: size(check.or("limits.body_bytes_max", 20 * 1024 * 1024, whole(1024, 1 << 30))),
                 body_time_max: Duration::from_secs(check.or("limits.body_seconds_max", 60, whole(1, 3600))),
@@ -193,28 +182,6 @@ impl Check<'_> {
     }
 }
 
-fn models(check: &mut Check<'_>, default: EngineKind) -> Vec<(String, EngineKind)> {
-    let Some(given) = &check.given.models else {
-        return MODELS.iter().map(|name| ((*name).to_owned(), default)).collect();
-    };
-    let mut models = Vec::new();
-    for (name, kind, place) in given {
-        let fits = !name.is_empty()
-            && name.len() <= 100
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-        let problem = match engine(kind) {
-            Ok(kind) if fits => {
-                models.push((name.clone(), kind));
-                continue;
-            }
-            Ok(_) => format!("a model's name has letters, digits, '-', '.' and '_'; '{name}' does not"),
-            Err(wanted) => format!("the engine of '{name}' must be {wanted}"),
-        };
-        check.mistakes.push(Mistake { place: place.clone(), problem });
-    }
-    models
-}
-
 /// The services that settings add to those that are built in.
 fn services(check: &mut Check<'_>) -> Vec<ServiceEntry> {
     let mut services = Vec::new();
@@ -225,15 +192,6 @@ fn services(check: &mut Check<'_>) -> Vec<ServiceEntry> {
         }
     }
     services
-}
-
-fn engine(text: &str) -> Result<EngineKind, &'static str> {
-    match text {
-        "auto" => Ok(EngineKind::Auto),
-        "embedded" => Ok(EngineKind::Embedded),
-        "script" => Ok(EngineKind::Script),
-        _ => Err("'auto', 'embedded' or 'script'"),
-    }
 }
 
 fn log_format(text: &str) -> Result<Format, &'static str> {

@@ -147,8 +147,11 @@ impl Given {
             let place = at(key.span().start);
             match value.get_ref() {
                 DeValue::Table(inner) if name == "models" => {
-                    self.models =
-                        Some(self.read_names(inner, at, "must name its engine: \"auto\", \"embedded\" or \"script\""));
+                    self.models = Some(self.read_names(
+                        inner,
+                        at,
+                        "must say what answers: \"auto\", \"embedded\", \"script\" or an upstream",
+                    ));
                 }
                 DeValue::Table(inner) if name == "services" => {
                     self.services = self.read_names(inner, at, "must have its title for people");

@@ -145,7 +145,7 @@ pub(crate) const UPSTREAM: &[Setting] = &[
     setting(
         "kind",
         "",
-        "What it speaks: `http` (anything). `gemini`, `jules` and `openai` are known and can be given credentials, but nothing is sent there yet.",
+        "What it speaks: `gemini` (Google's Gemini API), `openai` (chat completions, as Ollama, llama.cpp, vLLM and OpenAI have them; `url` ends before `/chat/completions`), `http` (anything). `jules` can be given credentials, but nothing is sent there yet.",
     ),
     setting("url", "", "Where it is. Requests go to hosts named here and to no others."),
     setting(
@@ -173,6 +173,17 @@ pub(crate) const UPSTREAM: &[Setting] = &[
     setting("head_seconds_max", "300", "How long it may take until the head of an answer is there, in seconds."),
     setting("silence_seconds_max", "120", "How long it may be silent in the middle of an answer, in seconds."),
     setting("connect_seconds_max", "10", "How long connecting may take, TLS included, in seconds."),
+    setting(
+        "output_tokens_max",
+        "65536",
+        "For `gemini` and `openai`: how many tokens an answer has at most, where a request does not say. As many are reserved where a limit counts them.",
+    ),
+    setting(
+        "takes_top_k",
+        "true",
+        "For `openai`: whether it takes `top_k`. OpenAI's own server refuses it; then `topK` is refused here, by name.",
+    ),
+    setting("takes_reasoning_effort", "false", "For `openai`: whether it takes `reasoning_effort`."),
     setting(
         "dangerous_without_key",
         "false",
@@ -221,9 +232,12 @@ pub(crate) fn reference_page() -> String {
     }
     page.push_str(
         "\n## Models\n\n\
-         The table `[models]` names the models that can be called and the engine (`auto`, `embedded` or `script`) that answers\n\
-         under each name. If it is there, it is the whole list:\n\n\
-         ```toml\n[models]\n\"gemini-2.5-flash\" = \"embedded\"\n\"gemini-2.5-pro\" = \"script\"\n```\n\n\
+         The table `[models]` names the models that can be called and what answers under each name: an engine (`auto`,\n\
+         `embedded` or `script`), or an upstream, after a slash with the model's name there if it is another. `*` stands for\n\
+         all other names and takes an upstream. If the table is there, it is the whole list:\n\n\
+         ```toml\n[models]\n\"gemini-2.5-flash\" = \"embedded\"\n\"gemini-2.5-pro\" = \"ollama/qwen3:8b\"\n\"*\" = \"google\"\n\n\
+         [upstreams.ollama]\nkind = \"openai\"\nurl = \"http://127.0.0.1:11434/v1\"\n\n\
+         [upstreams.google]\nkind = \"gemini\"\nurl = \"https://generativelanguage.googleapis.com\"\nkey_file = \"/etc/keylodge/google-key\"\n```\n\n\
          Without it, the setting `engine` answers under these names: ",
     );
     let names: Vec<String> = MODELS.iter().map(|name| format!("`{name}`")).collect();

@@ -7,10 +7,12 @@ mod config;
 mod given;
 mod known;
 mod listeners;
+mod models;
 mod prices;
 mod upstreams;
 
-pub(crate) use config::{Config, EngineKind};
+pub(crate) use config::Config;
 pub(crate) use given::{Flags, Given, Mistake};
 pub(crate) use known::{KNOWN, Setting, reference_page};
 pub(crate) use listeners::{HttpLimits, Listen, Listeners, TlsFiles};
+pub(crate) use models::{EngineKind, OTHERS, Source};

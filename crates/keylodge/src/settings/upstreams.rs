@@ -66,6 +66,9 @@ fn upstream(name: &str, table: &GivenUpstream, mistakes: &mut Vec<Mistake>) -> O
     let seconds = |check: &mut Check<'_>, name, default, most| {
         Duration::from_secs(check.maybe(name, whole(1, most)).unwrap_or(default))
     };
+    let output_tokens_max = check.maybe("output_tokens_max", whole(1, 1 << 30)).unwrap_or(65_536);
+    let takes_top_k = check.maybe("takes_top_k", boolean).unwrap_or(true);
+    let takes_effort = check.maybe("takes_reasoning_effort", boolean).unwrap_or(false);
     let settings = UpstreamSettings {
         name: name.to_owned(),
         kind,
@@ -76,6 +79,9 @@ fn upstream(name: &str, table: &GivenUpstream, mistakes: &mut Vec<Mistake>) -> O
         head_time_max: seconds(&mut check, "head_seconds_max", 300, 86_400),
         silence_max: seconds(&mut check, "silence_seconds_max", 120, 86_400),
         connect_time_max: seconds(&mut check, "connect_seconds_max", 10, 600),
+        output_tokens_max,
+        takes_top_k,
+        takes_effort,
         is_open: check.maybe("dangerous_without_key", boolean).unwrap_or(false),
         url: url?,
         service: service?,

@@ -4,33 +4,49 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use keylodge_model::{Embedded, EmbeddedOptions, Engine, ModelFile, Script, WorkerCommand};
-use keylodge_services::{ModelEntry, Models};
+use keylodge_services::{Elsewhere, ModelEntry, Models, Served, Upstreams};
 
-use crate::settings::{Config, EngineKind};
+use crate::settings::{Config, EngineKind, OTHERS, Source};
 
 /// The hidden subcommand under which the program starts itself again as the model's worker.
 pub(crate) const WORKER: &str = "model-worker";
 
-/// Starts the engines that are needed, each once, and puts them under the models' names. The embedded one goes on
-/// loading after this returns.
-pub(crate) fn start(config: &Config) -> Result<Models, String> {
+/// Starts the engines that are needed, each once, and puts them and the upstreams under the models' names. The embedded one
+/// goes on loading after this returns.
+pub(crate) fn start(config: &Config, upstreams: &Upstreams) -> Result<Models, String> {
     if !keylodge_model::EMBEDDED {
         tracing::info!("this build has no embedded model; build with --features embedded-model for one");
     }
-    let models: Vec<_> = config.models.iter().map(|(name, kind)| (name, had(*kind))).collect();
-    let needs = |wanted: &[EngineKind]| models.iter().any(|(_, kind)| wanted.contains(kind));
+    let needs = |wanted: &[EngineKind]| {
+        config.models.iter().any(|(_, source)| matches!(source, Source::Engine(kind) if wanted.contains(&had(*kind))))
+    };
     let embedded = needs(&[EngineKind::Auto, EngineKind::Embedded]).then(|| embedded(config)).transpose()?;
     let script = needs(&[EngineKind::Auto, EngineKind::Script]).then(|| script(config)).transpose()?;
-    let entry = |(name, kind): (&String, EngineKind)| {
-        let (engine, instead) = match kind {
-            EngineKind::Auto => (embedded.clone()?, script.clone()),
-            EngineKind::Embedded => (embedded.clone()?, None),
-            EngineKind::Script => (script.clone()?, None),
+    let (mut entries, mut others) = (Vec::new(), None);
+    for (name, source) in &config.models {
+        let served = match source {
+            Source::Engine(kind) => {
+                let (engine, instead) = match had(*kind) {
+                    EngineKind::Auto => (&embedded, script.clone()),
+                    EngineKind::Embedded => (&embedded, None),
+                    EngineKind::Script => (&script, None),
+                };
+                let entry = |engine| Served::Here(ModelEntry { name: name.clone(), engine, instead });
+                engine.clone().map(entry)
+            }
+            Source::Upstream { name: upstream, model } => {
+                let elsewhere = Elsewhere::new(upstreams, upstream, model.clone());
+                let elsewhere = elsewhere.ok_or_else(|| format!("there is no upstream '{upstream}' with models"))?;
+                if name == OTHERS {
+                    others = Some(elsewhere);
+                    continue;
+                }
+                Some(Served::There(name.clone(), elsewhere))
+            }
         };
-        Some(ModelEntry { name: name.clone(), engine, instead })
-    };
-    let entries = models.iter().copied().filter_map(entry).collect();
-    Ok(Models::new(embedded.iter().chain(&script).cloned().collect(), entries))
+        entries.extend(served);
+    }
+    Ok(Models::new(embedded.into_iter().chain(script).collect(), entries, others))
 }
 
 /// What `auto` means in this build, where that is known from the start.

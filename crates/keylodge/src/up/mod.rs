@@ -58,8 +58,9 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
 
     let (follower, feed, index) =
         Follower::start(store.clone()).await.map_err(|error| words("cannot read the database", &error))?;
-    let models = engines::start(config)?;
     let clock: Clock = Arc::new(system_time);
+    let upstreams = upstreams::open(config, &clock)?;
+    let models = engines::start(config, &upstreams)?;
     let ledger = Arc::new(Ledger::new(Arc::clone(&clock), true));
     let judge = Judge::new(index.clone(), master.pepper(), ledger, Arc::clone(&clock), &entropy);
     let lodge = Lodge::new(LodgeParts {
@@ -71,7 +72,7 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
         index,
         feed,
         models: models.clone(),
-        upstreams: upstreams::open(config, &clock)?,
+        upstreams,
         prices: config.prices.clone(),
         catalogue: Catalogue::with(upstreams::services(config)),
         limits: config.limits,

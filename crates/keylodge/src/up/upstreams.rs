@@ -10,7 +10,7 @@ use crate::settings::Config;
 pub(crate) fn open(config: &Config, clock: &Clock) -> Result<Upstreams, String> {
     let mut with_credentials = Vec::with_capacity(config.upstreams.len());
     for upstream in &config.upstreams {
-        if upstream.settings.kind != Kind::Http {
+        if upstream.settings.kind == Kind::Jules {
             tracing::warn!(upstream = upstream.settings.name, "nothing is sent to upstreams of this kind yet");
         }
         let credential = match &upstream.key_file {

@@ -32,5 +32,6 @@ mod story;
 mod stream;
 mod support;
 mod tls;
+mod upstreams;
 #[cfg(feature = "embedded-model")]
 mod worker;

@@ -1,44 +1,18 @@
 //! Somebody's own HTTP service behind the gate: a real server of its own, called with Google-style keys.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 
 use serde_json::{Value, json};
 
 use crate::support::http::{Answer, Request, post, request};
 use crate::support::manage::Owner;
 use crate::support::server::{Folder, Server, again, scripted};
+use crate::support::until;
+use crate::support::upstream::{Upstream, header};
 
 const SERVICE: &str = "weather.example.com";
 const OURS: &str = "our own secret at the upstream";
-
-/// A running upstream. It ends with this value.
-struct Upstream {
-    child: Child,
-    port: u16,
-}
-
-impl Upstream {
-    fn start() -> Self {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/journeys/clients/upstream.py");
-        let mut child =
-            Command::new("python3").arg(script).stdout(Stdio::piped()).spawn().expect("python3 is installed");
-        let mut port = String::new();
-        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut port).expect("it prints its port");
-        Self { port: port.trim().parse().expect("a port"), child }
-    }
-
-    fn stop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
 
 struct Lodge {
     server: Server,
@@ -59,7 +33,7 @@ fn settings(upstream: &Upstream, folder: &Folder, more: &str) -> String {
 
 /// A server in front of an upstream, its service switched on.
 fn lodge(more: &str) -> Lodge {
-    let upstream = Upstream::start();
+    let upstream = Upstream::start("upstream.py", &[]);
     let start = scripted();
     let settings = settings(&upstream, start.folder(), more);
     let server = start.settings(&settings).up();
@@ -80,13 +54,6 @@ impl Lodge {
         let request = request("PUT", path).body(json!({ "limits": limits }).to_string());
         Owner::of(&self.server).call(request).good();
     }
-}
-
-fn header<'seen>(seen: &'seen Value, name: &str) -> Vec<&'seen str> {
-    let headers = seen["headers"].as_array().expect("a list");
-    let named =
-        headers.iter().filter(|header| header[0].as_str().is_some_and(|known| known.eq_ignore_ascii_case(name)));
-    named.filter_map(|header| header[1].as_str()).collect()
 }
 
 #[test]
@@ -190,4 +157,35 @@ fn an_upstream_that_is_gone_or_silent_is_told_from_a_bad_key() {
     let gone = lodge.call(request("GET", "/weather/echo"));
 
     assert_eq!((gone.status, &gone.json()["error"]["status"]), (503, &json!("UNAVAILABLE")));
+}
+
+#[test]
+fn a_websocket_passes_both_ways_and_is_in_flight_until_it_ends() {
+    let lodge = lodge("");
+    lodge.limit(&json!([{"metric": "REQUESTS", "window": "IN_FLIGHT", "value": "1"}]));
+    let mut socket = TcpStream::connect(lodge.server.address()).expect("it listens");
+    let upgrade = "connection: keep-alive, Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13";
+    write!(
+        socket,
+        "GET /weather/socket HTTP/1.1\r\nhost: localhost\r\nx-goog-api-key: {}\r\n{upgrade}\r\nsec-websocket-key: abc\r\n\r\n",
+        lodge.key
+    )
+    .expect("it is sent");
+
+    let mut reader = BufReader::new(socket.try_clone().expect("a second handle"));
+    let head: Vec<String> =
+        reader.by_ref().lines().map(|line| line.expect("a line")).take_while(|line| !line.is_empty()).collect();
+    assert_eq!(head[0], "HTTP/1.1 101 Switching Protocols");
+    for wanted in ["connection: upgrade", "upgrade: websocket", "sec-websocket-accept: accepted"] {
+        assert!(head.iter().any(|line| line.eq_ignore_ascii_case(wanted)), "{wanted} is not in {head:?}");
+    }
+    for said in ["one", "two"] {
+        socket.write_all(said.as_bytes()).expect("it is sent");
+        let mut back = [0; 3];
+        reader.read_exact(&mut back).expect("it comes back");
+        assert_eq!(back, said.as_bytes());
+    }
+    assert_eq!(lodge.call(request("GET", "/weather/echo")).status, 429, "it is in flight");
+    drop((socket, reader));
+    until("it is over", || lodge.call(request("GET", "/weather/echo")).status == 201);
 }

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use keylodge_rules::upstream::Answered;
 
 use super::{Chosen, said};
-use crate::relay::body::{Answer, Outgoing, Relayed};
+use crate::relay::body::{Answer, Outgoing};
 use crate::relay::link::{Link, Pair};
 use crate::relay::upstream::{Upstream, UpstreamError};
 
@@ -64,7 +64,7 @@ impl Upstream {
                 return Ok(Carried::Streams(response, link, Some(used)));
             }
             let (head, incoming) = response.into_parts();
-            let relayed = Relayed::new(incoming, link, Arc::clone(pair), Arc::clone(&self.pool), None);
+            let relayed = self.relayed(incoming, link, pair, None);
             let (looked_at, answer) = look_at(Answer::Relayed(relayed)).await;
             let answered = said::by_body(self.settings.kind, status, &head.headers, &looked_at);
             used.answered(answered);
@@ -90,7 +90,7 @@ impl Upstream {
             Outgoing::Whole(bytes) if self.credentials.are_several() => {
                 Some((parts.clone(), Outgoing::Whole(bytes.clone())))
             }
-            Outgoing::Whole(_) | Outgoing::Streamed(_) => None,
+            Outgoing::Whole(_) | Outgoing::Streamed(_) | Outgoing::Layered(_) => None,
         }
     }
 }

@@ -101,7 +101,7 @@ impl Credentials {
     }
 
     /// Whether a call that one of them did not get through could go with another.
-    fn are_several(&self) -> bool {
+    pub(crate) fn are_several(&self) -> bool {
         !self.is_empty.load(Ordering::Acquire) && self.held().secrets.len() > 1
     }
 

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use keylodge_api::Envelope;
 use keylodge_rules::upstream::{Health, State};
 use keylodge_rules::{ServiceName, Timestamp};
 use tokio::net::TcpListener;
@@ -75,6 +76,9 @@ impl Road {
             head_time_max: 60 * SECOND,
             silence_max: 60 * SECOND,
             connect_time_max: 10 * SECOND,
+            output_tokens_max: 1024,
+            takes_top_k: true,
+            takes_effort: false,
             is_open: true,
         };
         let micros = Arc::new(AtomicI64::new(1_700_000_000_000_000));
@@ -182,7 +186,7 @@ async fn where_none_is_free_the_caller_gets_what_the_upstream_said_and_then_how_
 
     let UpstreamError::NoneFree(none) = &refused else { panic!("{refused:?}") };
     assert_eq!(*none, NoneFree { wait: 15 * SECOND, why: Why::TooMany });
-    let answer: Response<Vec<u8>> = crate::failure::of_upstream("google", &refused);
+    let answer: Response<Vec<u8>> = crate::failure::of_upstream("google", &refused, Envelope::Object);
     assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (429, &HeaderValue::from(15)));
     road.wait(15 * SECOND);
     assert_eq!(road.call().await.0, 429, "and is asked again then");

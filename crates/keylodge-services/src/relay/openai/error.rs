@@ -63,12 +63,12 @@ pub(super) fn in_answer(error: &Value) -> Status {
 }
 
 /// The answer was no chat completion.
-pub(super) fn not_understood() -> Status {
+pub(crate) fn not_understood() -> Status {
     unavailable("The model's server gave an answer that cannot be understood.", Duration::from_secs(5))
 }
 
 /// The answer ended before its end.
-pub(super) fn broke_off() -> Status {
+pub(crate) fn broke_off() -> Status {
     unavailable("The model's server stopped before it finished its answer. Please try again.", Duration::from_secs(1))
 }
 

@@ -103,6 +103,22 @@ impl ChatStream {
         chunks
     }
 
+    /// Ends the answer here, as if it had reached its cap.
+    pub fn cut(&mut self) -> Option<Result<Value, Status>> {
+        if self.is_over {
+            return None;
+        }
+        for choice in self.choices.values_mut() {
+            choice.finish_reason = Some("length".to_owned());
+        }
+        Some(self.end())
+    }
+
+    /// Ends the answer with this error.
+    pub fn stop(&mut self, status: Status) -> Result<Value, Status> {
+        self.fail(status)
+    }
+
     /// Whether nothing more will come, so that there is no need to read on.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -27,6 +27,7 @@ pub use json::Unreadable;
 pub use reader::{Kind, USAGE_BYTES_MAX, UsageReader};
 pub use worst_case::{IMAGE_TOKENS_MAX, WorstCase, worst_case};
 
+use keylodge_rules::quota;
 use serde_json::{Map, Value};
 
 /// What a call used, as the model's server counted it.
@@ -45,6 +46,13 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// What is paid for: thoughts are output.
+    #[must_use]
+    pub fn paid(&self) -> quota::Tokens {
+        let Self { input, output, cached, thoughts, .. } = *self;
+        quota::Tokens { input, cached_input: cached, output: output.saturating_add(thoughts) }
+    }
+
     /// Reads a `usageMetadata`. Counts that are absent are 0; numbers may come as strings.
     #[must_use]
     pub fn of_metadata(usage: &Map<String, Value>) -> Self {

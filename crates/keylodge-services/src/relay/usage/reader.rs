@@ -79,6 +79,16 @@ impl UsageReader {
         self.scan.seen + self.scan.pending
     }
 
+    /// Whether a chunk of a stream ended with the last of these bytes, the ones that were read last, so that another could
+    /// follow.
+    #[must_use]
+    pub fn is_between_chunks(&self, bytes: &[u8]) -> bool {
+        match self.kind {
+            Kind::Json => self.scan.depth + 1 == self.scan.base && bytes.trim_ascii_end().ends_with(b"}"),
+            Kind::Sse => matches!(self.line, Line::Start(0)),
+        }
+    }
+
     fn lines(&mut self, bytes: &[u8]) {
         const DATA: &[u8] = b"data:";
         let mut at = 0;

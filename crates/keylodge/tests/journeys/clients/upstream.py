@@ -1,7 +1,7 @@
 """An upstream that tells what it was sent: the smallest server that speaks HTTP/1.1 with keep-alive.
 
 It prints its port. `/echo` answers with the request as JSON, `/break` promises more than it sends and hangs up,
-`/slow` never answers, `/stream` sends three pieces.
+`/slow` never answers, `/stream` sends three pieces, `/socket` changes to websocket and sends back what it gets, as it is.
 """
 
 import http.server
@@ -19,6 +19,15 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         if path.endswith("/slow"):
             threading.Event().wait(60)
+        elif path.endswith("/socket"):
+            self.send_response_only(101)
+            self.send_header("connection", "Upgrade")
+            self.send_header("upgrade", self.headers["upgrade"])
+            self.send_header("sec-websocket-accept", "accepted")
+            self.end_headers()
+            while said := self.rfile.read1(1024):
+                self.wfile.write(said)
+            self.close_connection = True
         elif path.endswith("/break"):
             self.send_response(200)
             self.send_header("content-length", "1000")

@@ -7,6 +7,7 @@ pub(crate) mod raw;
 pub(crate) mod sdk;
 pub(crate) mod server;
 pub(crate) mod tls;
+pub(crate) mod upstream;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,0 +1,105 @@
+//! Calls of models that are elsewhere: the way to an upstream, what is reserved before, and what is counted after.
+
+pub(super) mod models;
+mod relayed;
+mod translated;
+
+use std::num::NonZeroU32;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::request;
+use keylodge_api::{Code, Envelope, Status};
+use tokio::time::Instant;
+
+use super::identify::Verb;
+use super::models::Elsewhere;
+use super::{Failure, no_such_model};
+use crate::bill::Bill;
+use crate::budget::Worst;
+use crate::query::Query;
+use crate::relay::usage::{Unreadable, clamp_output, worst_case};
+use crate::relay::{Kind, UpstreamError};
+use crate::{Lodge, failure};
+
+/// What is reserved for a prompt that names files, caches or pages, whose length nobody here knows: as much as the models
+/// read that read most.
+const INPUT_TOKENS_MAX: u64 = 1 << 20;
+
+/// A call of a method of a model that is elsewhere.
+pub(super) struct Call<'call> {
+    pub(super) lodge: &'call Lodge,
+    pub(super) elsewhere: &'call Elsewhere,
+    pub(super) version: &'call str,
+    /// The model as the caller names it.
+    pub(super) model: &'call str,
+    pub(super) verb: Verb,
+    pub(super) query: &'call Query,
+    pub(super) deadline: Instant,
+    pub(super) bill: &'call mut Option<Bill>,
+    pub(super) envelope: Envelope,
+}
+
+/// A body that was read, and what its call may use at most.
+struct Reserved {
+    body: Bytes,
+    worst: Worst,
+    /// How many tokens an answer may have, if the body was changed to say so.
+    clamped: Option<u32>,
+}
+
+impl Call<'_> {
+    pub(super) async fn answer(mut self, parts: &request::Parts, body: Body) -> Result<Response, Failure> {
+        if let Some(bill) = self.bill {
+            bill.upstream = self.elsewhere.upstream.name.clone();
+        }
+        match self.elsewhere.kind() {
+            Kind::Gemini => relayed::answer(&mut self, parts, body).await,
+            Kind::OpenAi | Kind::Jules | Kind::Http => translated::answer(&mut self, body).await,
+        }
+    }
+
+    fn counts_use(&self) -> bool {
+        self.bill.as_ref().is_some_and(Bill::counts_use)
+    }
+
+    /// Reserves what a call may use at most, and has its answers shortened where a budget allows no more.
+    async fn reserve(&mut self, body: Bytes) -> Result<Reserved, Failure> {
+        let before = worst_case(&body).map_err(unreadable)?;
+        let output = if self.verb.embeds() { Some(0) } else { before.output_cap };
+        let mut worst = Worst {
+            input: before.input_tokens_max.unwrap_or(INPUT_TOKENS_MAX),
+            output: output.unwrap_or(self.elsewhere.upstream.settings.output_tokens_max),
+            answers: before.candidates,
+            is_capped: output.is_some(),
+        };
+        let allowed = match self.bill {
+            Some(bill) => bill.afford(worst).await?,
+            None => worst.output,
+        };
+        if allowed >= worst.output {
+            return Ok(Reserved { body, worst, clamped: None });
+        }
+        worst.output = allowed;
+        let max = NonZeroU32::new(u32::try_from(allowed).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+        let body = clamp_output(&body, max).map_err(unreadable)?;
+        Ok(Reserved { body, worst, clamped: Some(max.get()) })
+    }
+
+    /// The answer where the upstream gave none.
+    fn failed(&mut self, error: &UpstreamError) -> Response {
+        if let Some(mut bill) = self.bill.take() {
+            bill.outcome = error.outcome();
+        }
+        failure::of_upstream(&self.elsewhere.upstream.name, error, self.envelope)
+    }
+
+    fn not_served(&self) -> Status {
+        no_such_model(self.version, self.model, self.verb.path_word())
+    }
+}
+
+fn unreadable(Unreadable: Unreadable) -> Status {
+    Status::new(Code::InvalidArgument, "Invalid JSON payload received. The body must be one JSON object.")
+}

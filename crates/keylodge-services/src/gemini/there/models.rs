@@ -1,0 +1,93 @@
+//! What an upstream says of its models.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Request, Uri};
+use http_body_util::{BodyExt, Limited};
+use keylodge_api::Status;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use super::super::models::{Elsewhere, of_upstream};
+use super::relayed::encoded;
+use crate::failure;
+use crate::relay::{Kind, Outgoing, UpstreamError, openai};
+
+/// The longest list that is read, in bytes. Google's has about 100 KiB.
+const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The models that the upstream of `*` has, as `models` shows them. None where it does not say: the list of our own names
+/// is worth more than an error.
+pub(crate) async fn list(elsewhere: &Elsewhere, version: &str, deadline: Instant) -> Vec<Value> {
+    let (path, query) = match elsewhere.kind() {
+        Kind::Gemini => (format!("/{version}/models"), "/?pageSize=1000"),
+        Kind::OpenAi | Kind::Jules | Kind::Http => ("/models".to_owned(), "/"),
+    };
+    let answer = match get(elsewhere, &path, Uri::from_static(query), deadline).await {
+        Ok(answer) => answer,
+        Err(Said { http, .. }) => {
+            tracing::warn!(
+                upstream = &*elsewhere.upstream.name,
+                http.status = http,
+                "an upstream does not list its models"
+            );
+            return Vec::new();
+        }
+    };
+    match elsewhere.kind() {
+        Kind::Gemini => answer["models"].as_array().cloned().unwrap_or_default(),
+        Kind::OpenAi | Kind::Jules | Kind::Http => {
+            let ids = answer["data"].as_array().into_iter().flatten().filter_map(|model| model["id"].as_str());
+            ids.filter_map(|id| serde_json::to_value(of_upstream(id, elsewhere)).ok()).collect()
+        }
+    }
+}
+
+/// One model, as `models` shows it. Where the upstream has another name for it, or tells nothing of models, it is what is
+/// known here.
+///
+/// # Errors
+/// What the upstream answered, or why it did not; none where it has no such model.
+pub(crate) async fn describe(
+    elsewhere: &Elsewhere,
+    version: &str,
+    name: &str,
+    deadline: Instant,
+) -> Result<Option<Value>, Status> {
+    if elsewhere.kind() != Kind::Gemini || !elsewhere.is_same_name(name) {
+        return serde_json::to_value(of_upstream(name, elsewhere)).map(Some).map_err(|_| Status::internal());
+    }
+    let path = format!("/{version}/models/{}", encoded(name));
+    match get(elsewhere, &path, Uri::from_static("/"), deadline).await {
+        Ok(model) => Ok(Some(model)),
+        Err(Said { http: 404, .. }) => Ok(None),
+        Err(Said { status, .. }) => Err(status),
+    }
+}
+
+/// Why there is no answer.
+struct Said {
+    http: u16,
+    status: Status,
+}
+
+async fn get(elsewhere: &Elsewhere, path: &str, query: Uri, deadline: Instant) -> Result<Value, Said> {
+    let upstream = &elsewhere.upstream;
+    let of_error = |error: UpstreamError| Said { http: 503, status: failure::upstream(&upstream.name, &error) };
+    let mut request = Request::new(Outgoing::Whole(None));
+    *request.uri_mut() = query;
+    let (parts, body) = request.into_parts();
+    let answer = async {
+        let response = upstream.ask(parts, path, body, &Arc::default(), None).await.map_err(of_error)?;
+        let (head, body) = response.into_parts();
+        let http = head.status.as_u16();
+        let bytes = Limited::new(body, LIST_BYTES_MAX).collect().await;
+        let bytes = bytes.map_err(|_| Said { http: 502, status: openai::broke_off() })?.to_bytes();
+        if !head.status.is_success() {
+            return Err(Said { http, status: openai::refused(http, &HeaderMap::new(), &bytes).status });
+        }
+        serde_json::from_slice(&bytes).map_err(|_| Said { http: 502, status: openai::not_understood() })
+    };
+    let late = |_| Err(Said { http: 504, status: failure::too_slow() });
+    timeout_at(deadline, answer).await.unwrap_or_else(late)
+}

@@ -1,0 +1,223 @@
+//! Calls that are translated for a server with OpenAI's chat completions, and its answers back.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures_core::Stream;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Limited};
+use keylodge_api::Status;
+use keylodge_api::status::{JSON, json_bytes};
+use keylodge_rules::quota::Tokens;
+use serde_json::Value;
+use tokio::time::{Sleep, sleep_until, timeout_at};
+
+use super::super::identify::Verb;
+use super::super::stream::Framing;
+use super::super::{Failure, with_clamp, with_upstream};
+use super::Call;
+use crate::bill::{BROKEN, Bill, outcome};
+use crate::budget::Worst;
+use crate::relay::openai::{self, ChatStream, Refused, to_chat};
+use crate::relay::usage::Tokens as Said;
+use crate::relay::{Answer, Outgoing, UpstreamError};
+use crate::{failure, wire};
+
+/// The largest answer that is translated in one piece, in bytes: images inside an answer are not among what these servers
+/// can be asked for.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How much of an error is read.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+
+pub(super) async fn answer(call: &mut Call<'_>, body: Body) -> Result<Response, Failure> {
+    let framing = match call.verb {
+        Verb::GenerateContent => None,
+        Verb::StreamGenerateContent => Some(Framing::of(call.query)),
+        // There is no word for it among what all such servers understand.
+        Verb::CountTokens | Verb::NotServed { .. } => return Err(call.not_served().into()),
+    };
+    let upstream = Arc::clone(&call.elsewhere.upstream);
+    let settings = &upstream.settings;
+    let asked = openai::Upstream {
+        asked: call.model,
+        model: call.elsewhere.model(call.model),
+        takes_top_k: settings.takes_top_k,
+        takes_effort: settings.takes_effort,
+    };
+    let how = if framing.is_some() { openai::Framing::Stream } else { openai::Framing::Whole };
+    let bytes = Bytes::from(wire::bytes(call.lodge, body).await?);
+    // Mistakes are told before anything is taken for them.
+    to_chat(&bytes, asked, how)?;
+    let reserved = call.reserve(bytes).await?;
+    let chat = to_chat(&reserved.body, asked, how)?;
+
+    let mut request = Request::new(Outgoing::Whole(Some(chat.body)));
+    *request.method_mut() = Method::POST;
+    request.headers_mut().insert(CONTENT_TYPE, JSON);
+    let (parts, body) = request.into_parts();
+    let model = call.bill.as_ref().and_then(|bill| bill.model().cloned());
+    let pair = Arc::default();
+    let asking = upstream.ask(parts, "/chat/completions", body, &pair, model.as_ref());
+    let answered = timeout_at(call.deadline, asking).await.unwrap_or(Err(UpstreamError::TooSlow));
+    let response = match answered {
+        Ok(response) => response,
+        Err(error) => return Ok(call.failed(&error)),
+    };
+    if !response.status().is_success() {
+        return Ok(refused(call, response).await);
+    }
+    let mut taking = Taking { bill: call.bill.take(), reserved: reserved.worst, pieces: 0, said: None };
+    let (_, body) = response.into_parts();
+    let response = match framing {
+        None => {
+            let whole = async {
+                let bytes =
+                    Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|_| openai::broke_off())?.to_bytes();
+                chat.answering.whole(&bytes)
+            };
+            let whole = timeout_at(call.deadline, whole).await.unwrap_or_else(|_| Err(failure::too_slow()));
+            let whole = whole.inspect_err(|_| taking.ended(BROKEN))?;
+            taking.said = whole.get("usageMetadata").and_then(Value::as_object).map(Said::of_metadata);
+            taking.ended("ok");
+            wire::answer(&whole, call.query)?
+        }
+        Some(framing) => {
+            let deadline = Box::pin(sleep_until(call.deadline));
+            let chat = chat.answering.stream();
+            let chunks = Chunks { body: Some(body), chat, taking, framing, deadline, first: true };
+            framing.response(Body::from_stream(chunks))
+        }
+    };
+    Ok(with_clamp(with_upstream(response, &upstream), reserved.clamped))
+}
+
+/// The answer where the upstream said no. What it said that is not for callers is in the log.
+async fn refused(call: &mut Call<'_>, response: http::Response<Answer>) -> Response {
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, ERROR_BYTES_MAX).collect();
+    let body = timeout_at(call.deadline, body).await.ok().and_then(Result::ok).map(|body| body.to_bytes());
+    let Refused { status, retry_after, said } =
+        openai::refused(head.status.as_u16(), &head.headers, &body.unwrap_or_default());
+    tracing::warn!(
+        upstream = &*call.elsewhere.upstream.name,
+        http.status = head.status.as_u16(),
+        said,
+        "an upstream refused a call"
+    );
+    if let Some(mut bill) = call.bill.take() {
+        bill.outcome = outcome(head.status);
+    }
+    let mut response = status.response(call.envelope);
+    if let Some(retry_after) = retry_after {
+        response.headers_mut().insert(RETRY_AFTER, retry_after);
+    }
+    response
+}
+
+/// What a call takes, until it is over. Where the upstream never told its counts, they are what was reserved for the input,
+/// and a token for each piece that came.
+struct Taking {
+    bill: Option<Bill>,
+    reserved: Worst,
+    pieces: u64,
+    said: Option<Said>,
+}
+
+impl Taking {
+    fn ended(&mut self, outcome: &'static str) {
+        if let Some(bill) = &mut self.bill {
+            bill.outcome = outcome;
+        }
+    }
+
+    fn output_max(&self) -> u64 {
+        self.reserved.output.saturating_mul(self.reserved.answers)
+    }
+}
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        let tokens = match self.said {
+            Some(said) => said.paid(),
+            None => Tokens { input: self.reserved.input, cached_input: 0, output: self.pieces },
+        };
+        if let Some(bill) = &mut self.bill {
+            bill.tokens = tokens;
+        }
+    }
+}
+
+/// The body of a streamed answer.
+struct Chunks {
+    body: Option<Answer>,
+    chat: ChatStream,
+    taking: Taking,
+    framing: Framing,
+    deadline: Pin<Box<Sleep>>,
+    first: bool,
+}
+
+impl Chunks {
+    /// Frames chunks, and the end where nothing follows.
+    fn frame(&mut self, chunks: Vec<Result<Value, Status>>) -> Bytes {
+        let mut bytes = Vec::new();
+        let mut outcome = "ok";
+        for chunk in chunks {
+            let json = match chunk {
+                Ok(chunk) => {
+                    self.taking.pieces += 1;
+                    json_bytes(&chunk, self.framing == Framing::Array)
+                }
+                Err(status) => {
+                    outcome = BROKEN;
+                    status.stream_chunk()
+                }
+            };
+            bytes.extend_from_slice(&self.framing.chunk(&json, self.first));
+            self.first = false;
+        }
+        if self.chat.is_over() {
+            self.body = None;
+            self.taking.said = self.chat.tokens();
+            self.taking.ended(outcome);
+            bytes.extend_from_slice(self.framing.end());
+        }
+        bytes.into()
+    }
+}
+
+impl Stream for Chunks {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            let Some(body) = &mut this.body else { return Poll::Ready(None) };
+            let chunks = if this.deadline.as_mut().poll(cx).is_ready() {
+                vec![this.chat.stop(failure::too_slow())]
+            } else {
+                match std::task::ready!(http_body::Body::poll_frame(Pin::new(body), cx)) {
+                    Some(Ok(frame)) => this.chat.push(&frame.into_data().unwrap_or_default()),
+                    Some(Err(_)) => vec![this.chat.stop(openai::broke_off())],
+                    None => this.chat.finish(),
+                }
+            };
+            let pieces = this.taking.pieces + chunks.len() as u64;
+            let mut chunks = chunks;
+            if !this.chat.is_over() && pieces > this.taking.output_max() {
+                // Each piece is a token at least: the server goes on for longer than it was told to.
+                chunks.extend(this.chat.cut());
+            }
+            if !chunks.is_empty() || this.chat.is_over() {
+                return Poll::Ready(Some(Ok(this.frame(chunks))));
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+"""A small server that speaks the Gemini API as Google's does, for what stands behind a gate.
+
+It prints its port. Its keys are its arguments; a key that begins with `busy` lets no call through. Shapes: answers, chunks
+and `usageMetadata` as the official clients read them (google-genai 1.70 and 3.4, `types.py`), errors as Google's API
+gives them for bad keys and for quota.
+
+What it does is told by the model's name: `gemini-2.5-flash` answers with what it was sent; `endless` goes on past any
+cap until nobody listens; `dies` hangs up after two chunks; `silent` says one chunk and then nothing.
+"""
+
+import http.server
+import json
+import socketserver
+import sys
+import threading
+
+KEYS = sys.argv[1:]
+ANSWER_TOKENS = 20
+SEEN = []
+
+
+def error(code, status, message, *details):
+    return {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
+
+
+BAD_KEY = error(
+    400,
+    "INVALID_ARGUMENT",
+    "API key not valid. Please pass a valid API key.",
+    {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "API_KEY_INVALID",
+        "domain": "googleapis.com",
+        "metadata": {"service": "generativelanguage.googleapis.com"},
+    },
+)
+BUSY = error(
+    429,
+    "RESOURCE_EXHAUSTED",
+    "You exceeded your current quota.",
+    {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "30s"},
+)
+
+
+def chunk(text, output, end=None):
+    candidate = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
+    if end:
+        candidate["finishReason"] = end
+    usage = {"promptTokenCount": 5, "candidatesTokenCount": output, "totalTokenCount": 5 + output}
+    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "like-google", "responseId": "r"}
+
+
+class Google(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        path = self.path.split("?")[0]
+        if path == "/seen":
+            return self.say(200, SEEN)
+        if not self.has_key():
+            return None
+        models = [
+            {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": ["generateContent"]}
+            for name in ("gemini-2.5-flash", "like-google")
+        ]
+        if path.endswith("/models"):
+            return self.say(200, {"models": models})
+        for model in models:
+            if path.endswith(model["name"]):
+                return self.say(200, model)
+        return self.say(404, error(404, "NOT_FOUND", "models/x is not found"))
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
+        seen = {"path": self.path, "headers": self.headers.items(), "body": body, "left": False}
+        SEEN.append(seen)
+        if not self.has_key():
+            return
+        model, _, verb = self.path.split("?")[0].rsplit("/", 1)[-1].rpartition(":")
+        cap = json.loads(body).get("generationConfig", {}).get("maxOutputTokens") or ANSWER_TOKENS
+        count = min(int(cap), ANSWER_TOKENS)
+        end = "STOP" if count == ANSWER_TOKENS else "MAX_TOKENS"
+        if verb == "countTokens":
+            self.say(200, {"totalTokens": 5})
+        elif verb == "embedContent":
+            self.say(200, {"embedding": {"values": [0.5, 0.25]}})
+        elif verb == "generateContent":
+            self.say(200, chunk(json.dumps(seen), count, end))
+        else:
+            self.stream(model, count, end, seen)
+
+    def stream(self, model, count, end, seen):
+        sse = "alt=sse" in self.path
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream" if sse else "application/json; charset=UTF-8")
+        self.send_header("transfer-encoding", "chunked")
+        self.send_header("alt-svc", 'h3=":443"; ma=2592000')
+        self.end_headers()
+        at = 0
+        try:
+            while model == "endless" or at < count:
+                at += 1
+                last = model != "endless" and at == count
+                said = json.dumps(chunk(f"word{at} ", at, end if last else None))
+                between = "[" if at == 1 else ",\r\n"
+                self.piece(f"data: {said}\r\n\r\n" if sse else f"{between}{said}{']' if last else ''}")
+                if model == "dies" and at == 2:
+                    self.close_connection = True
+                    return
+                if model == "silent":
+                    threading.Event().wait(600)
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            seen["left"] = True
+            self.close_connection = True
+
+    def piece(self, text):
+        data = text.encode()
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
+
+    def has_key(self):
+        key = self.headers.get("x-goog-api-key")
+        if key not in KEYS:
+            self.say(400, BAD_KEY)
+        elif key.startswith("busy"):
+            self.say(429, BUSY)
+        else:
+            return True
+        return False
+
+    def say(self, status, message):
+        said = json.dumps(message).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json; charset=UTF-8")
+        self.send_header("content-length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+
+
+server = Server(("127.0.0.1", 0), Google)
+print(server.server_address[1], flush=True)
+server.serve_forever()

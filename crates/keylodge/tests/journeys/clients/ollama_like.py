@@ -1,0 +1,102 @@
+"""A small server that speaks OpenAI's chat completions as Ollama does (its `/v1`).
+
+It prints its port. Shapes of completions, chunks, tool calls and errors are those of the golden files beside the
+translation's tests, which say where each was recorded.
+
+What it does is told by the model's name: `qwen3:8b` answers with what it was sent, or as tools and formats ask;
+`endless` goes on past any cap until nobody listens; `dies` hangs up after two chunks.
+"""
+
+import http.server
+import json
+import socketserver
+
+ANSWER_TOKENS = 20
+SEEN = []
+END = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "like-ollama"}
+
+
+class Ollama(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/seen":
+            return self.say(200, SEEN)
+        return self.say(200, {"object": "list", "data": [{"id": "qwen3:8b", "object": "model"}]})
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
+        seen = {"path": self.path, "headers": self.headers.items(), "body": body, "left": False}
+        SEEN.append(seen)
+        chat = json.loads(body)
+        model = chat["model"]
+        if model not in ("qwen3:8b", "endless", "dies"):
+            said = {"error": {"message": f'model "{model}" not found', "type": "api_error", "code": None}}
+            return self.say(404, said)
+        count = min(chat.get("max_tokens", ANSWER_TOKENS), ANSWER_TOKENS)
+        end = "stop" if count == ANSWER_TOKENS else "length"
+        if chat.get("stream"):
+            return self.stream(model, count, end, seen)
+        message = {"role": "assistant", "content": json.dumps(seen)}
+        if chat.get("response_format"):
+            message["content"] = '{"city": "Basel"}'
+        if chat.get("tools"):
+            name = chat["tools"][0]["function"]["name"]
+            call = {"id": "call_1", "index": 0, "type": "function"}
+            call["function"] = {"name": name, "arguments": '{"city":"Basel"}'}
+            message, end = {"role": "assistant", "content": "", "tool_calls": [call]}, "tool_calls"
+        choice = {"index": 0, "message": message, "finish_reason": end}
+        return self.say(200, END | {"object": "chat.completion", "choices": [choice], "usage": usage(count)})
+
+    def stream(self, model, count, end, seen):
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        at = 0
+        try:
+            while model == "endless" or at < count:
+                at += 1
+                delta = {"role": "assistant", "content": f"word{at} "}
+                self.event(END | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+                if model == "dies" and at == 2:
+                    self.close_connection = True
+                    return
+            self.event(END | {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": end}]})
+            self.event(END | {"choices": [], "usage": usage(count)})
+            self.piece(b"data: [DONE]\n\n")
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            seen["left"] = True
+            self.close_connection = True
+
+    def event(self, message):
+        self.piece(f"data: {json.dumps(message)}\n\n".encode())
+
+    def piece(self, data):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
+
+    def say(self, status, message):
+        said = json.dumps(message).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_):
+        pass
+
+
+def usage(count):
+    return {"prompt_tokens": 5, "completion_tokens": count, "total_tokens": 5 + count}
+
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+
+
+server = Server(("127.0.0.1", 0), Ollama)
+print(server.server_address[1], flush=True)
+server.serve_forever()
