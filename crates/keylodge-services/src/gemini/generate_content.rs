@@ -2,11 +2,13 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use http::StatusCode;
 use keylodge_api::gemini::GenerateContentRequest;
 use keylodge_model::{Event, Finish, Generation, ModelError};
 
 use super::stream::{Answering, finish_reason};
 use super::{Asked, Failure, afford, in_time, prompt, with_clamp, with_engine};
+use crate::bill::{BROKEN, outcome};
 use crate::{Lodge, wire};
 
 pub(super) async fn answer(lodge: &Lodge, mut asked: Asked<'_>, body: Body) -> Result<Response, Failure> {
@@ -23,7 +25,10 @@ pub(super) async fn answer(lodge: &Lodge, mut asked: Asked<'_>, body: Body) -> R
         answering.begin(generation.prompt_tokens);
         Ok(answering.chunk(text, Some(finish_reason(finish)), output_tokens))
     });
-    Ok(with_clamp(with_engine(wire::answer(&whole.await?, asked.query)?, engine), clamped))
+    let whole = whole.await.inspect_err(|status| {
+        answering.ended(StatusCode::from_u16(status.code.http()).map_or(BROKEN, outcome));
+    })?;
+    Ok(with_clamp(with_engine(wire::answer(&whole, asked.query)?, engine), clamped))
 }
 
 /// Waits for the whole text. Dropping this half-way ends the generation.
