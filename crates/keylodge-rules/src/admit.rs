@@ -23,7 +23,7 @@ pub fn admit<'index>(known: Option<Known<'index>>, call: &Call<'_>, now: Timesta
 }
 
 /// One of the rules that a call with a known key must keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// The string was not rotated out.
     StringGood,

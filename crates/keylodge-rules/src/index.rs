@@ -79,6 +79,17 @@ impl KeyIndex {
             None if self.strings.foreign() > 0 => self.strings.find(&Lookup::Sha256(foreign())),
             held => held,
         }?;
+        self.known(held)
+    }
+
+    /// A key as each of its strings would find it, the newest first; nothing where there is no such key.
+    pub fn key(&self, uid: KeyUid) -> impl Iterator<Item = Known<'_>> {
+        let mut known: Vec<_> = self.strings.of_key(uid).filter_map(|held| self.known(held)).collect();
+        known.sort_by_key(|known| std::cmp::Reverse(known.generation));
+        known.into_iter()
+    }
+
+    fn known(&self, held: &Held) -> Option<Known<'_>> {
         let lasting = self.terms.at(held.terms);
         Some(Known {
             key: held.key,
@@ -301,6 +312,15 @@ mod tests {
             }
             prop_assert_eq!(index.len(), list.len());
         }
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_uid_with_the_newest_string_first() {
+        let index = index(history());
+        let generations = |which| index.key(uid(which)).map(|known| known.generation).collect::<Vec<_>>();
+
+        assert_eq!((generations(1), generations(3), generations(2)), (vec![2, 1], vec![1], vec![]));
+        assert!(index.key(uid(1)).all(|known| known.key == uid(1)));
     }
 
     #[test]

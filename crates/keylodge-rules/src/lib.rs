@@ -24,6 +24,7 @@
 //! | [`mod@admit`] | may this key make this call? |
 //! | [`call`] | a request as the rules see it |
 //! | [`refusal`] | every reason for no |
+//! | [`explain`] | the rules one by one, and the smallest change after which a call would pass |
 //! | [`audit`] | the audit log's hash chain, and what a node signs |
 //! | [`index`] | the keys a gate knows, and what a change does to them |
 //! | [`key`] | a key, its strings, its life stages and the steps between them |
@@ -38,6 +39,7 @@
 pub mod admit;
 pub mod audit;
 pub mod call;
+pub mod explain;
 pub mod iam;
 pub mod index;
 pub mod key;

@@ -1,11 +1,11 @@
 //! Limits of projects and keys, and our own rules for keys.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::sync::Arc;
 
 use keylodge_rules as rules;
 use keylodge_rules::key_rules::RULES_MAX;
-use keylodge_rules::quota::{Limits, Metric, Mode, ModelName, Models, Window};
+use keylodge_rules::quota::{Limits, Metric, Mode, ModelName, Models, Window, money};
 use keylodge_rules::restrictions::{Hours, ModelPattern};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,12 +100,22 @@ impl Limit {
                 Models::Each => "*".to_owned(),
                 Models::Named(name) => name.as_str().to_owned(),
             },
-            value: match limit.metric() {
-                Metric::Cost => dollars(limit.value()),
-                Metric::Requests | Metric::InputTokens | Metric::OutputTokens => limit.value().to_string(),
-            },
+            value: limit.metric().decimal(limit.value()),
             mode: word(&MODES, &limit.mode()),
         }
+    }
+}
+
+/// As one word of a command line: `requests/minute/*=10,shadow`.
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { metric, window, model, value, mode } = self;
+        write!(f, "{}/{}", metric.to_ascii_lowercase(), window.to_ascii_lowercase())?;
+        if !model.is_empty() {
+            write!(f, "/{model}")?;
+        }
+        let trial = if mode == "SHADOW" { ",shadow" } else { "" };
+        write!(f, "={value}{trial}")
     }
 }
 
@@ -143,29 +153,8 @@ fn hours(hours: &[Hours]) -> Vec<String> {
     hours.iter().map(Hours::to_string).collect()
 }
 
-/// Billionths of a dollar as dollars, without needless digits.
-fn dollars(nanos: u64) -> String {
-    let mut text = (nanos / 1_000_000_000).to_string();
-    let fraction = nanos % 1_000_000_000;
-    if fraction > 0 {
-        let _ = write!(text, ".{fraction:09}");
-        text.truncate(text.trim_end_matches('0').len());
-    }
-    text
-}
-
-fn nanos(text: &str) -> Option<u64> {
-    let (dollars, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(dollars) || !digits(fraction) || fraction.len() > 9 {
-        return None;
-    }
-    let fraction: u64 = format!("{fraction:0<9}").parse().ok()?;
-    dollars.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(fraction)
-}
-
 /// A limit, or nothing where a mistake was noted.
-struct Asked(Option<rules::quota::Limit>);
+pub(super) struct Asked(pub(super) Option<rules::quota::Limit>);
 
 impl Message for Asked {
     const NAME: &str = "keylodge.v1.Limit";
@@ -193,7 +182,7 @@ impl Message for Asked {
         }
         let given = fields.string("value").unwrap_or_default();
         let value = match metric {
-            Some(Metric::Cost) => nanos(&given),
+            Some(Metric::Cost) => money::nanos(&given),
             _ => given.parse().ok(),
         };
         if value.is_none() {
@@ -236,12 +225,17 @@ impl Message for Trial {
     const NAME: &str = "keylodge.v1.ShadowRules";
 
     fn read(fields: &mut Fields<'_, '_>) -> Self {
-        let restrictions = fields.message_with("restrictions", "google.api.apikeys.v2.Restrictions", |fields| {
-            apikeys::read_restrictions(fields)
-        });
-        let (models, hours) = scope(fields);
-        Self(rules::Shadow { restrictions: restrictions.unwrap_or_default(), models, hours })
+        Self(narrowed(fields))
     }
+}
+
+/// The fields of [`ShadowRules`], in whatever message they stand.
+pub(super) fn narrowed(fields: &mut Fields<'_, '_>) -> rules::Shadow {
+    let restrictions = fields.message_with("restrictions", "google.api.apikeys.v2.Restrictions", |fields| {
+        apikeys::read_restrictions(fields)
+    });
+    let (models, hours) = scope(fields);
+    rules::Shadow { restrictions: restrictions.unwrap_or_default(), models, hours }
 }
 
 impl Message for SetLimitsRequest {

@@ -111,12 +111,16 @@ impl Strings {
         before
     }
 
+    /// The strings of a key.
+    pub(super) fn of_key(&self, key: KeyUid) -> impl Iterator<Item = &Held> {
+        let (table, mark) = spread(key.as_bytes());
+        let of_key = self.by_key[table].iter_hash(mark).map(|place| at(&self.pieces, *place));
+        of_key.filter(move |held| held.key == key)
+    }
+
     /// Takes out all strings of a key.
     pub(super) fn remove(&mut self, key: KeyUid) -> Vec<Held> {
-        let (table, mark) = spread(key.as_bytes());
-        let pieces = &self.pieces;
-        let of_key = self.by_key[table].iter_hash(mark).map(|place| *at(pieces, *place));
-        let all: Vec<Held> = of_key.filter(|held| held.key == key).collect();
+        let all: Vec<Held> = self.of_key(key).copied().collect();
         for held in &all {
             self.take(&held.hash, held.marks & FOREIGN);
         }

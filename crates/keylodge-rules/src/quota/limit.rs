@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Calendar;
+use super::{Calendar, money};
 use crate::NameError;
 
 /// What a limit counts.
@@ -118,6 +118,17 @@ impl Limit {
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode
+    }
+}
+
+impl Metric {
+    /// An amount of it as a decimal number; money in dollars.
+    #[must_use]
+    pub fn decimal(self, amount: u64) -> String {
+        match self {
+            Self::Cost => money::dollars(amount),
+            Self::Requests | Self::InputTokens | Self::OutputTokens => amount.to_string(),
+        }
     }
 }
 

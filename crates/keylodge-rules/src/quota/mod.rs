@@ -36,6 +36,8 @@
 //! | [`reserved`] | what a call has taken |
 //! | [`lease`] | what of a calendar counter is written down before it is spent |
 //! | [`price`] | what tokens cost |
+//! | [`money`] | dollars as people write them |
+//! | [`trial`] | what would have become of a limit |
 
 pub mod account;
 pub mod amounts;
@@ -46,11 +48,13 @@ pub mod lease;
 mod leased;
 pub mod limit;
 pub mod limits;
+pub mod money;
 pub mod price;
 pub mod reserved;
 pub mod room;
 mod sliding;
 mod times;
+pub mod trial;
 
 pub use account::Account;
 pub use amounts::Amounts;

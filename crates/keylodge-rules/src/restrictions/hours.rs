@@ -51,6 +51,16 @@ impl Hours {
         fits.then_some(Self { days: read_days(days)?, from, to, offset })
     }
 
+    /// The hour (UTC) of the week that a moment lies in.
+    #[must_use]
+    pub fn around(now: Timestamp) -> Self {
+        let minutes = now.micros().div_euclid(60_000_000);
+        let weekday = (minutes.div_euclid(i64::from(DAY_MINUTES)) + 3).rem_euclid(7);
+        let minute = u16::try_from(minutes.rem_euclid(i64::from(DAY_MINUTES))).unwrap_or_default();
+        let from = minute - minute % 60;
+        Self { days: 1 << weekday, from, to: from + 60, offset: 0 }
+    }
+
     /// Whether a moment is within.
     #[must_use]
     pub fn contain(&self, now: Timestamp) -> bool {
@@ -194,6 +204,17 @@ mod tests {
             let hours = |from, to| Hours { days: 0b111_1111, from, to, offset: 0 };
             let now = Timestamp::from_micros(minute * 60_000_000);
             prop_assert_ne!(hours(from, to).contain(now), hours(to, from).contain(now));
+        }
+
+        #[test]
+        fn the_hour_of_a_moment_has_it_and_not_the_hour_before_or_after(micros: i32) {
+            let now = Timestamp::from_micros(i64::from(micros) * 1_000_003);
+            let hours = Hours::around(now);
+            let hour = 60 * 60 * 1_000_000;
+            let beside = |micros| Timestamp::from_micros(now.micros() + micros);
+
+            prop_assert!(hours.contain(now) && !hours.contain(beside(hour)) && !hours.contain(beside(-hour)));
+            prop_assert_eq!(Hours::parse(&hours.to_string()), Ok(hours));
         }
 
         #[test]

@@ -28,6 +28,12 @@ pub struct Rolled {
     pub forgotten_rows: u64,
 }
 
+/// The first minute of the hour so many days ago.
+fn hour_ago(now: Timestamp, days: u32) -> i64 {
+    let minute = now.micros().div_euclid(MICROS_OF_MINUTE) - i64::from(days) * MINUTES_OF_DAY;
+    minute - minute.rem_euclid(60)
+}
+
 /// A mark, as a minute.
 pub(super) async fn mark(tx: &mut Transaction<'static, Sqlite>, name: &'static str) -> Result<i64, StoreError> {
     let row = sqlx::query("SELECT minute FROM marks WHERE name = ?").bind(name).fetch_one(&mut **tx).await?;
@@ -41,6 +47,12 @@ async fn set_mark(tx: &mut Transaction<'static, Sqlite>, name: &'static str, min
 }
 
 impl Meter {
+    /// From this minute on usage is known by the minute, whenever [`Meter::roll`] was last called.
+    #[must_use]
+    pub fn minutes_since(&self, now: Timestamp) -> i64 {
+        hour_ago(now, self.options().minutes_days)
+    }
+
     /// Makes hours of minutes that are old enough, forgets hours that are too old, and the texts and keys that stood in
     /// them alone. Totals over whole hours (UTC) stay what they are. It folds all that is pending, and is meant to be
     /// called once an hour; if it was not for long, or died in the middle, the next call makes up for it.
@@ -51,13 +63,8 @@ impl Meter {
     /// When the database does not answer. Then part of it may be done, and the next call goes on.
     pub async fn roll(&self, now: Timestamp) -> Result<Rolled, StoreError> {
         self.fold(i64::MAX).await?;
-        let minute = now.micros().div_euclid(MICROS_OF_MINUTE);
-        let ago = |days: u32| {
-            let minute = minute - i64::from(days) * MINUTES_OF_DAY;
-            minute - minute.rem_euclid(60)
-        };
-        let minute_rows = self.make_hours(ago(self.options().minutes_days)).await?;
-        let forgotten_rows = self.forget(ago(self.options().hours_days)).await?;
+        let minute_rows = self.make_hours(self.minutes_since(now)).await?;
+        let forgotten_rows = self.forget(hour_ago(now, self.options().hours_days)).await?;
         Ok(Rolled { minute_rows, forgotten_rows })
     }
 

@@ -1,5 +1,6 @@
 //! The table of prices, checked.
 
+use keylodge_rules::quota::money::nanos;
 use keylodge_rules::quota::{Price, PriceTable};
 
 use super::given::{Given, Mistake};
@@ -45,17 +46,6 @@ fn price(words: &str) -> Option<Price> {
     let input_per_million = input?;
     let cached_input_per_million = cached.unwrap_or(input_per_million);
     Some(Price { input_per_million, cached_input_per_million, output_per_million: output? })
-}
-
-/// Dollars with up to nine digits after the point, in billionths. Money is never a floating point number.
-fn nanos(text: &str) -> Option<u64> {
-    let (dollars, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if dollars.is_empty() || !digits(dollars) || !digits(fraction) || fraction.len() > 9 {
-        return None;
-    }
-    let nanos: u64 = format!("{fraction:0<9}").parse().ok()?;
-    dollars.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(nanos)
 }
 
 #[cfg(test)]
