@@ -20,6 +20,7 @@
 //! | projects, organizations, services | [`Client::create_project`], [`Client::list_organizations`], [`Client::enable_services`], … |
 //! | policies and roles | [`Client::alter_iam_policy`], [`Client::list_roles`], … |
 //! | upstreams and our credentials there | [`Client::list_upstreams`], [`Client::add_upstream_credential`], … |
+//! | usage, refusals, rehearsals | [`Client::usage`], [`Client::explain`], [`Client::rehearse_key`], … |
 //! | operators, workspace, audit log | [`Client::create_operator`], [`Client::workspace`], [`Client::export_audit_log`], … |
 //!
 //! Methods return an error when the server refuses or cannot be reached; [`ClientError`] tells which. A limit is the most
@@ -40,6 +41,7 @@ mod roles;
 mod services;
 mod transport;
 mod upstreams;
+mod usage;
 mod workspace;
 
 pub use error::{ClientError, Violation};
@@ -50,6 +52,7 @@ pub use keys::{KeyUpdate, NewKey};
 pub use lines::Lines;
 pub use projects::{NewProject, ProjectUpdate};
 pub use roles::{RoleDraft, RoleParent};
+pub use usage::UsageQuestion;
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,8 @@
 //! Lists that come in pages.
 
-use keylodge_api::admin::{ListOperatorsResponse, ListTokensResponse, Operator, Token};
+use keylodge_api::admin::{
+    Decision, ListDecisionsResponse, ListOperatorsResponse, ListTokensResponse, Operator, Token,
+};
 use keylodge_api::apikeys::{Key, ListKeysResponse};
 use keylodge_api::iam::{ListRolesResponse, Role};
 use keylodge_api::resource_manager::{v1, v3};
@@ -39,6 +41,7 @@ pages! {
     ListRolesResponse: roles of Role;
     ListOperatorsResponse: operators of Operator;
     ListTokensResponse: tokens of Token;
+    ListDecisionsResponse: decisions of Decision;
 }
 
 impl Transport {

@@ -1,6 +1,8 @@
 //! Keylodge's own API, `/keylodge/v1`: what Google has no API for.
 
+mod advice;
 mod audit;
+mod decisions;
 mod key_details;
 mod key_import;
 mod key_stop;
@@ -8,10 +10,12 @@ mod limits;
 pub(crate) mod openapi;
 mod operators;
 mod organizations;
+mod rehearsal;
 mod rotation;
 mod settings;
 mod tokens;
 mod upstreams;
+mod usage;
 mod workspace;
 
 use crate::management::Route;
@@ -126,4 +130,24 @@ pub(crate) const ROUTES: &[Route] = &[
         "Gives the audit log as lines of JSON that end with the signed checkpoint, for `keylodge audit verify`"),
     route!("GET" "/keylodge/v1/auditLogs:checkpoint", KEYLODGE "keylodge.v1.AuditLogs.GetCheckpoint",
         "keylodge.auditLogs.list" on Deployment, [], audit::checkpoint, "Gives the signed end of the audit log"),
+    route!("GET" "/keylodge/v1/usage", KEYLODGE "keylodge.v1.Usage.ListUsage",
+        "serviceusage.quotas.get" on Deployment,
+        ["startTime", "endTime", "step", "groupBy", "keyId", "service", "method", "model", "outcome", "shadow", "upstream",
+            "pageSize", "pageToken"],
+        usage::list, "Shows what was used everywhere: calls, tokens, cost and latency by time, project, key, model and so on"),
+    route!("GET" "/keylodge/v1/projects/{project}/usage", KEYLODGE "keylodge.v1.Usage.ListProjectUsage",
+        "serviceusage.quotas.get" on Project,
+        ["startTime", "endTime", "step", "groupBy", "keyId", "service", "method", "model", "outcome", "shadow", "upstream",
+            "pageSize", "pageToken"],
+        usage::list_of_project, "Shows what was used in a project"),
+    route!("GET" "/keylodge/v1/projects/{project}/decisions", KEYLODGE "keylodge.v1.Decisions.ListDecisions",
+        "apikeys.keys.get" on Project, ["pageSize", "pageToken", "keyId", "refusal"], decisions::list_of_project,
+        "Lists calls with keys of a project that were refused, newest first"),
+    route!("GET" "/keylodge/v1/decisions/{decision}", KEYLODGE "keylodge.v1.Decisions.ExplainDecision",
+        "apikeys.keys.get" on Each, [], decisions::explain,
+        "Explains a refusal: every rule, whether the call would pass now, and the smallest change that lets it"),
+    route!("POST" "/keylodge/v1/projects/{project}/locations/{location}/keys/{key}:rehearse",
+        KEYLODGE "keylodge.v1.Keys.RehearseKey",
+        "apikeys.keys.get" on Project, [], rehearsal::rehearse_key,
+        "Tries restrictions and limits on the calls of the last days: who would have been refused"),
 ];

@@ -4,10 +4,11 @@ use axum::response::{IntoResponse, Response};
 use keylodge_api::admin::{
     AcceptTermsRequest, AcceptTermsResponse, AddUpstreamCredentialRequest, AuditCheckpoint, CreateOperatorRequest,
     CreateOperatorResponse, CreateOrganizationRequest, CreateTokenRequest, CreateWorkspaceKeyRequest,
-    CreateWorkspaceProjectsRequest, EmptyResponse, ImportKeysRequest, ImportKeysResponse, ImportProjectRequest,
-    KeyDetails, KeyRules, ListAuditLogsResponse, ListCallersResponse, ListOperatorsResponse, ListTokensResponse,
-    ListUpstreamsResponse, ListWorkspaceKeysResponse, Operator, PatchKeyDetailsRequest, PatchProjectSettingsRequest,
-    ProjectLimits, ProjectSettings, Receipt, RevokeKeysRequest, RevokeKeysResponse, RotateKeyRequest,
+    CreateWorkspaceProjectsRequest, EmptyResponse, Explanation, ImportKeysRequest, ImportKeysResponse,
+    ImportProjectRequest, KeyDetails, KeyRules, ListAuditLogsResponse, ListCallersResponse, ListDecisionsResponse,
+    ListOperatorsResponse, ListTokensResponse, ListUpstreamsResponse, ListUsageResponse, ListWorkspaceKeysResponse,
+    Operator, PatchKeyDetailsRequest, PatchProjectSettingsRequest, ProjectLimits, ProjectSettings, Receipt,
+    RehearseKeyRequest, RehearseKeyResponse, RevokeKeysRequest, RevokeKeysResponse, RotateKeyRequest,
     RotateKeyResponse, StopKeyResponse, Token, UpstreamCredential, Workspace,
 };
 use keylodge_api::status::{JSON, json_bytes};
@@ -70,6 +71,10 @@ fn bodies(method: &str) -> Option<(Body, Body)> {
         "Keys.GetReceipt" => (Body::None, own::<Receipt>()),
         "Keys.RevokeKeys" => (own::<RevokeKeysRequest>(), own::<RevokeKeysResponse>()),
         "Keys.RotateKey" => (own::<RotateKeyRequest>(), own::<RotateKeyResponse>()),
+        "Keys.RehearseKey" => (own::<RehearseKeyRequest>(), own::<RehearseKeyResponse>()),
+        "Usage.ListUsage" | "Usage.ListProjectUsage" => (Body::None, own::<ListUsageResponse>()),
+        "Decisions.ListDecisions" => (Body::None, own::<ListDecisionsResponse>()),
+        "Decisions.ExplainDecision" => (Body::None, own::<Explanation>()),
         "Keys.ImportKeys" => (own::<ImportKeysRequest>(), own::<ImportKeysResponse>()),
         "Upstreams.ListUpstreams" => (Body::None, own::<ListUpstreamsResponse>()),
         "Upstreams.AddCredential" => (own::<AddUpstreamCredentialRequest>(), own::<UpstreamCredential>()),

@@ -14,7 +14,8 @@ const AGENT: &str = "google-cloud-sdk gcloud/528.0.0";
 const LOG: &str = "/keylodge/v1/auditLogs";
 
 /// Routes that are no `GET` and yet change nothing.
-const READS: [&str; 5] = ["getIamPolicy", "testIamPermissions", "queryTestablePermissions", "getAncestry", "search"];
+const READS: [&str; 6] =
+    ["getIamPolicy", "testIamPermissions", "queryTestablePermissions", "getAncestry", "search", "rehearse"];
 
 fn changes(route: &Route) -> bool {
     route.verb != "GET" && !READS.iter().any(|read| route.path.ends_with(&format!(":{read}")))

@@ -26,7 +26,7 @@ const ORGANIZATION: u64 = 123_456_789_012;
 const ASK_FOR_MORE: [&str; 0] = [];
 
 /// Routes that stand on no one policy, with what a caller without any role gets: they show what is the caller's to see.
-const SHOW_WHAT_IS_ONES_OWN: [(&str, &str, u16); 23] = [
+const SHOW_WHAT_IS_ONES_OWN: [(&str, &str, u16); 24] = [
     ("GET", "/v2/keys:lookupKey", 400),
     ("GET", "/v1/operations/{operation}", 404),
     ("GET", "/v2/operations/{operation}", 404),
@@ -45,6 +45,7 @@ const SHOW_WHAT_IS_ONES_OWN: [(&str, &str, u16); 23] = [
     ("GET", "/keylodge/v1/operators/{operator}/tokens", 403),
     ("POST", "/keylodge/v1/operators/{operator}/tokens", 403),
     ("DELETE", "/keylodge/v1/operators/{operator}/tokens/{token}", 403),
+    ("GET", "/keylodge/v1/decisions/{decision}", 404),
     ("GET", "/keylodge/v1/workspace", 200),
     ("POST", "/keylodge/v1/workspace:acceptTerms", 400),
     ("GET", "/keylodge/v1/workspace/projects", 200),
@@ -88,7 +89,9 @@ fn call_of(route: &'static Route) -> Call {
         "location" => "global".to_owned(),
         "service" => "nosuch.example.com".to_owned(),
         "organization" => ORGANIZATION.to_string(),
-        "key" | "role" | "operator" | "token" | "operation" | "upstream" | "credential" => "nobody".to_owned(),
+        "key" | "role" | "operator" | "token" | "operation" | "upstream" | "credential" | "decision" => {
+            "nobody".to_owned()
+        }
         place => panic!("say in callers.rs what can stand at {{{place}}}"),
     });
     (route.verb, path)
@@ -312,5 +315,13 @@ async fn only_the_listed_paths_are_open() {
         ["/", "/v1", "/v1/files", "/v1beta/openai/chat/completions", "/studio", "/keylodge/v1/keys", "/v3/nothing"]
     {
         assert_eq!(call(&house, &("GET", path.to_owned()), None).await, 404, "{path}");
+    }
+}
+
+/// `?key=` is a credential, which is taken out before a route sees it.
+#[test]
+fn no_route_asks_for_what_is_taken_for_a_credential() {
+    for route in routes() {
+        assert!(!route.query.contains(&"key"), "{}", route.path);
     }
 }

@@ -196,10 +196,14 @@ impl House {
 
     /// The one door.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response: Response<Body> = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.begin(request).await.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();
         Answer { http: parts.status.as_u16(), headers: parts.headers, bytes }
+    }
+
+    /// The same, with a body that is still to be read.
+    pub(crate) async fn begin(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// A call of the Gemini surface with the default key.

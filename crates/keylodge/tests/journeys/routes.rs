@@ -67,7 +67,9 @@ pub(crate) fn rest_of_management() -> Vec<Request> {
         "location" => "global".to_owned(),
         "service" => "jules.googleapis.com".to_owned(),
         "organization" => "123456789012".to_owned(),
-        "key" | "role" | "operator" | "token" | "operation" | "upstream" | "credential" => "nobody".to_owned(),
+        "key" | "role" | "operator" | "token" | "operation" | "upstream" | "credential" | "decision" => {
+            "nobody".to_owned()
+        }
         place => panic!("say in routes.rs what can stand at {{{place}}}"),
     };
     let called = management("any", "operations/any");
