@@ -1,4 +1,4 @@
-//! Reading CSV (RFC 4180).
+//! Reading and writing CSV (RFC 4180).
 
 /// The rows with the number of the line that each begins in. Fields in quotes may hold commas, newlines and, doubled,
 /// quotes. Empty lines are read past.
@@ -61,6 +61,22 @@ fn quoted_field(mut rest: &str) -> Option<(String, &str)> {
     }
 }
 
+/// A row without a newline at its end. Fields are put in quotes where they hold what would end them.
+///
+/// A spreadsheet takes a field that begins like a formula for one, and what strangers sent may stand in fields: an
+/// apostrophe goes before it.
+pub(crate) fn row_of(fields: &[String]) -> String {
+    let field = |field: &String| {
+        let formula = if field.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+        if field.contains([',', '"', '\n', '\r']) {
+            format!("\"{formula}{}\"", field.replace('"', "\"\""))
+        } else {
+            format!("{formula}{field}")
+        }
+    };
+    fields.iter().map(field).collect::<Vec<_>>().join(",")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +99,13 @@ mod tests {
     #[test]
     fn what_is_in_quotes_is_kept() {
         check("\"a,\"\"b\"\"\",\"c\nd\"\ne,f\n", &[(1, &["a,\"b\"", "c\nd"]), (3, &["e", "f"])]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_no_spreadsheet_takes_it_for_a_formula() {
+        let fields = ["a", "b,c", "\"d\"", "e\nf", ""].map(str::to_owned);
+        assert_eq!(read(&row_of(&fields)), Ok(vec![(1, fields.to_vec())]));
+        assert_eq!(row_of(&["=1+1".to_owned(), "-x,y".to_owned()]), "'=1+1,\"'-x,y\"");
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Given {
 }
 
 /// Reads a limit. What its words mean is the server's to say.
-fn limit(text: &str) -> Result<Limit, String> {
+pub(super) fn limit(text: &str) -> Result<Limit, String> {
     let wrong = || "a limit is METRIC/WINDOW[/MODEL]=VALUE, as requests/minute/*=10 or cost/month=12.50".to_owned();
     let (what, value) = text.split_once('=').ok_or_else(wrong)?;
     let (value, mode) = match value.split_once(',') {
@@ -140,6 +140,9 @@ mod tests {
 
         assert_eq!(read("requests/minute=10").unwrap(), ["REQUESTS", "MINUTE", "", "10", ""]);
         assert_eq!(read("input_tokens/day/*=10,shadow").unwrap(), ["INPUT_TOKENS", "DAY", "*", "10", "SHADOW"]);
+        for text in ["requests/minute=10", "input_tokens/day/*=10,shadow", "cost/month/gemini-3=12.5"] {
+            assert_eq!(limit(text).unwrap().to_string(), text);
+        }
         for bad in ["", "requests=10", "/minute=10", "requests/minute", "requests/minute=10,soft"] {
             assert!(read(bad).is_err(), "{bad}");
         }

@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod csv;
 mod deployment;
+mod explain;
 mod files;
 mod iam;
 mod keys;
@@ -17,6 +18,7 @@ mod services;
 mod session;
 mod shell;
 mod upstreams;
+mod usage;
 mod values;
 mod workspace;
 
@@ -83,6 +85,12 @@ enum Command {
     Workspace(Remote<workspace::Workspace>),
     /// Show, export and verify the audit log
     Audit(Remote<audit::Audit>),
+    /// Show what was used: calls, tokens, cost and latency
+    Usage(RemoteArgs<usage::Usage>),
+    /// Explain why a call was refused, and what would let it pass
+    Explain(RemoteArgs<explain::Explain>),
+    /// Calls that were refused
+    Decisions(Remote<explain::Decisions>),
     /// Long-running operations
     Operations(Remote<operations::Operations>),
     /// Check and show the settings
@@ -120,6 +128,15 @@ struct UpArgs {
 #[derive(Debug, Args)]
 struct Remote<C: Subcommand> {
     #[command(subcommand)]
+    command: C,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// A command without others below it that speaks to a server.
+#[derive(Debug, Args)]
+struct RemoteArgs<C: Args> {
+    #[command(flatten)]
     command: C,
     #[command(flatten)]
     server: Server,
@@ -183,6 +200,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Upstreams(remote) => remote.run(&common, upstreams::run),
         Command::Workspace(remote) => remote.run(&common, workspace::run),
         Command::Audit(remote) => remote.run(&common, audit::run),
+        Command::Usage(remote) => remote.server.run(&common, remote.command, usage::run),
+        Command::Explain(remote) => remote.server.run(&common, remote.command, explain::explain),
+        Command::Decisions(remote) => remote.run(&common, explain::decisions),
         Command::Operations(remote) => remote.run(&common, operations::run),
     };
     match done {
@@ -213,13 +233,16 @@ fn start(args: &UpArgs, common: &Common) -> Result<(), String> {
 impl<C: Subcommand> Remote<C> {
     /// Runs a command that speaks to a server.
     fn run(self, common: &Common, act: impl AsyncFnOnce(&Session, C) -> Done) -> Done {
-        let Self { command, server } = self;
-        let session = Session { client: server.client(common), format: server.format, quiet: server.quiet };
-        runtime(None)?.block_on(act(&session, command))
+        self.server.run(common, self.command, act)
     }
 }
 
 impl Server {
+    fn run<C>(self, common: &Common, command: C, act: impl AsyncFnOnce(&Session, C) -> Done) -> Done {
+        let session = Session { client: self.client(common), format: self.format, quiet: self.quiet };
+        runtime(None)?.block_on(act(&session, command))
+    }
+
     fn client(&self, common: &Common) -> Result<Client, String> {
         let given = Given::read(&common.flags(Vec::new()));
         let config = Config::build(&given).map_err(|mistakes| listed(&mistakes))?;

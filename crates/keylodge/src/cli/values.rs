@@ -48,6 +48,12 @@ fn now() -> Timestamp {
     Timestamp::from_micros(0).plus(since)
 }
 
+/// The moment so long ago, by this machine's clock.
+pub(crate) fn ago(Span(time): Span) -> Time {
+    let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    Time(Timestamp::from_micros(now().micros().saturating_sub(micros)))
+}
+
 /// Reads `90s`, `15m`, `24h` or `30d`.
 pub(crate) fn span(text: &str) -> Result<Span, String> {
     let unit = |letter| match letter {

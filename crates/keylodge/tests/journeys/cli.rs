@@ -6,6 +6,7 @@ mod keys;
 mod secrets;
 mod shell;
 mod upkeep;
+mod usage;
 
 use std::io::Write as _;
 use std::process::Stdio;

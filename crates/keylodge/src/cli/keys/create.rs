@@ -36,7 +36,7 @@ pub(crate) struct Create {
 
 /// Who may use a key, and for what. At most one kind of client.
 #[derive(Debug, Args)]
-struct Narrowed {
+pub(super) struct Narrowed {
     #[command(flatten)]
     client: ClientFlags,
     /// A service that the key is for, as service=NAME or service=NAME,methods=A;B; may be given again
@@ -191,7 +191,7 @@ impl Own {
 }
 
 impl Narrowed {
-    fn restrictions(self) -> Restrictions {
+    pub(super) fn restrictions(self) -> Restrictions {
         let Self { client, api_target: api_targets } = self;
         let ClientFlags { allowed_referrers, allowed_ips, allowed_bundle_ids, allowed_application } = client;
         Restrictions {

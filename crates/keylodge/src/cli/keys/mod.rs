@@ -2,6 +2,7 @@
 
 mod create;
 mod import;
+mod rehearse;
 mod rotate;
 mod show;
 mod stop;
@@ -78,6 +79,8 @@ pub(crate) enum Keys {
     Callers(One),
     /// Show this node's signed word that it refuses a key
     Receipt(One),
+    /// Try restrictions and limits on what the key was used for: who would have been refused
+    Rehearse(Box<rehearse::Rehearse>),
     /// Take over keys of another gateway
     Import(Box<import::Import>),
 }
@@ -136,6 +139,7 @@ pub(crate) async fn run(session: &Session, command: Keys) -> Done {
             session.record(&session.client()?.key_receipt(&of.project, &key).await?);
             Ok(())
         }
+        Keys::Rehearse(rehearse) => rehearse::rehearse(session, *rehearse).await,
         Keys::Import(import) => import::import(session, *import).await,
     }
 }
