@@ -7,7 +7,7 @@
 use std::sync::{Arc, PoisonError};
 
 use crossbeam_utils::sync::ShardedLock;
-use keylodge_rules::{Change, KeyIndex, Revision};
+use keylodge_rules::{Change, KeyIndex, Revision, Subject};
 
 /// Makes an empty index: the writer for the follower of the change feed, the reader for gates.
 #[must_use]
@@ -31,6 +31,20 @@ impl IndexWriter {
             index.apply(change);
         }
     }
+
+    /// Takes over subjects as they are now, each as a change of the next revision: for a program without a change feed,
+    /// which decides by itself what comes after what. Readers see all of them or none; a call that is judged after this
+    /// has returned is judged by them. Answers the last revision.
+    pub fn tell(&mut self, subjects: impl IntoIterator<Item = Subject>) -> Revision {
+        // There is no other writer, so nothing comes between.
+        let Revision(known) = self.index.read().unwrap_or_else(PoisonError::into_inner).revision();
+        let changes = (known + 1..).zip(subjects);
+        let changes = changes.map(|(revision, subject)| Change { revision: Revision(revision), subject });
+        let changes: Vec<Change> = changes.collect();
+        let last = changes.last().map_or(Revision(known), |change| change.revision);
+        self.apply(changes);
+        last
+    }
 }
 
 /// One who reads. Cheap to clone.
@@ -49,5 +63,22 @@ impl IndexReader {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.read(KeyIndex::revision)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keylodge_rules::KeyUid;
+
+    #[test]
+    fn what_is_told_has_the_revisions_after_those_that_are_known() {
+        let gone = |which| Subject::KeyPurged(KeyUid::from_random([which; 16]));
+        let (mut writer, reader) = channel();
+        writer.apply(vec![Change { revision: Revision(7), subject: gone(1) }]);
+
+        assert_eq!(writer.tell([gone(2), gone(3)]), Revision(9));
+        assert_eq!(writer.tell([]), Revision(9));
+        assert_eq!(reader.revision(), Revision(9));
     }
 }

@@ -12,6 +12,9 @@ use crate::{Credentials, Judge, Pass, Surface};
 
 /// Puts a gate around a service. Goes inside [`CredentialLayer`](crate::CredentialLayer); without that layer every call
 /// is refused as if no key had come.
+///
+/// A request that passes has its [`Pass`] and its [`Target`](crate::Target) in the extensions: what stands behind the gate
+/// takes from limits with [`Judge::take`], and refuses with [`Judge::refuse`] as the gate itself does.
 #[derive(Clone, Debug)]
 pub struct GateLayer {
     surface: Surface,

@@ -30,6 +30,8 @@ const FLOORS: &[(&str, &[&str])] = &[
             "keylodge-services",
         ],
     ),
+    // An outsider's program: what it needs from us, any stranger can use.
+    ("guard-your-app", &["keylodge-rules", "keylodge-api", "keylodge-gate"]),
 ];
 
 /// All that the rules may use from outside: hashing, signing, wiping what is secret, and the hash
