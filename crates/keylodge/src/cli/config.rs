@@ -20,18 +20,22 @@ pub(crate) enum ConfigCommand {
 pub(crate) fn run(command: &ConfigCommand, flags: &Flags) -> ExitCode {
     let given = Given::read(flags);
     match command {
-        ConfigCommand::Check => match Config::build(&given) {
-            Ok(_) => {
-                output::say("The settings are in order.");
-                ExitCode::SUCCESS
-            }
-            Err(mistakes) => {
-                for mistake in mistakes {
-                    output::complain(&mistake.to_string());
+        ConfigCommand::Check => {
+            let mistakes = match Config::build(&given) {
+                Ok(config) => {
+                    config.upstreams.iter().filter_map(|upstream| upstream.methods().err()).flatten().collect()
                 }
-                ExitCode::FAILURE
+                Err(mistakes) => mistakes,
+            };
+            if mistakes.is_empty() {
+                output::say("The settings are in order.");
+                return ExitCode::SUCCESS;
             }
-        },
+            for mistake in mistakes {
+                output::complain(&mistake.to_string());
+            }
+            ExitCode::FAILURE
+        }
         ConfigCommand::Show => {
             let mut rows: Vec<_> = KNOWN.iter().map(|setting| row(setting, &given)).collect();
             for (name, engine, place) in given.models.iter().flatten() {

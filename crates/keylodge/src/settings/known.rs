@@ -161,6 +161,11 @@ pub(crate) const UPSTREAM: &[Setting] = &[
         "For `http`: the beginning of the paths that are for it; it is cut off before a request goes on.",
     ),
     setting(
+        "openapi",
+        "none",
+        "For `http`: an OpenAPI 3 document, as JSON, whose operations are methods besides those that are listed.",
+    ),
+    setting(
         "key_file",
         "none",
         "A file with our credential at this upstream. Better kept sealed: `keylodge upstreams keys add`.",
@@ -257,7 +262,18 @@ pub(crate) fn reference_page() -> String {
          ```toml\n[upstreams.weather]\nkind = \"http\"\nurl = \"http://127.0.0.1:9000\"\nservice = \"weather.example.com\"\n\n\
          [upstreams.weather.methods]\n\"GET /v1/forecast/{city}\" = \"GetForecast\"\n```\n\n\
          Where methods are listed, keys can be restricted to them and other paths do not exist; else the verb is the\n\
-         method.\n\n\
+         method. In a path `{name}` stands for one piece or, as in `{name}.json`, for a part of one, and `{name=**}` for all\n\
+         that is left; the first pattern that covers a request is its method.\n\n\
+         With `openapi` the operations of an OpenAPI document are methods too, after those in the table. The file is read at\n\
+         start, and by `keylodge config check`.\n\n\
+         - The name is the `operationId`, with `_` for whatever is no letter, digit, `.`, `-` or `_`. Where there is none, verb\n\
+         \x20 and path are made into one: `GET /v1/items/{id}` is `GET_v1_items_id`.\n\
+         - Where two paths cover a request, letters win over `{name}`, whatever their order in the file.\n\
+         - The path of `servers[0].url` stands in front of each path; its variables have their defaults. The path of `url` is\n\
+         \x20 taken off again, since every request to the upstream begins with it; operations that do not begin so cannot be\n\
+         \x20 reached and are left out. With no `servers`, or with `/`, the paths are below `url` as they are.\n\
+         - `servers` of a single path or operation, `webhooks` and `callbacks` are not looked at; a path that is a `$ref`\n\
+         \x20 is a mistake. Convert YAML first: `yq -o=json api.yaml > api.json`.\n\n\
          | name | default | what it is |\n|---|---|---|\n",
     );
     for setting in UPSTREAM {

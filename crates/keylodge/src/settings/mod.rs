@@ -8,6 +8,7 @@ mod given;
 mod known;
 mod listeners;
 mod models;
+mod openapi;
 mod prices;
 mod upstreams;
 

@@ -8,13 +8,35 @@ use keylodge_rules::ServiceName;
 use keylodge_services::relay::{Base, CredentialHeader, Kind, MethodRule, Place, UpstreamSettings};
 
 use super::config::whole;
-use super::given::{Given, GivenUpstream, Mistake};
+use super::given::{self, Given, GivenUpstream, Mistake};
+use super::openapi;
 
-/// An upstream, and where its credential is.
+/// An upstream, and the files that belong to it.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     pub(crate) settings: UpstreamSettings,
     pub(crate) key_file: Option<PathBuf>,
+    openapi: Option<(PathBuf, given::Place)>,
+}
+
+impl Upstream {
+    /// Its methods: those of the settings, then those of its OpenAPI document, which is read now. Commands that only want
+    /// to know where the server is do without.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the document.
+    pub(crate) fn methods(&self) -> Result<Vec<MethodRule>, Vec<Mistake>> {
+        let mut methods = self.settings.methods.clone();
+        if let Some((file, place)) = &self.openapi {
+            let read = openapi::read(file, &self.settings.url.path);
+            methods.extend(read.map_err(|problems| {
+                let of = format!("the OpenAPI file {} of the upstream '{}'", file.display(), self.settings.name);
+                let mistake = |problem| Mistake { place: place.clone(), problem: format!("{of}: {problem}") };
+                problems.into_iter().map(mistake).collect::<Vec<_>>()
+            })?);
+        }
+        Ok(methods)
+    }
 }
 
 /// Checks all tables.
@@ -87,7 +109,9 @@ fn upstream(name: &str, table: &GivenUpstream, mistakes: &mut Vec<Mistake>) -> O
         service: service?,
     };
     let key_file = check.maybe("key_file", |text| Ok::<_, &str>(PathBuf::from(text)));
-    (mistakes.len() == before).then_some(Upstream { settings, key_file })
+    let openapi = check.maybe("openapi", |text| Ok::<_, &str>(PathBuf::from(text)));
+    let openapi = openapi.zip(table.values.get("openapi").map(|(_, place)| place.clone()));
+    (mistakes.len() == before).then_some(Upstream { settings, key_file, openapi })
 }
 
 /// Where the credential of an upstream goes.
@@ -145,5 +169,58 @@ impl Check<'_> {
     fn mistake(&mut self, problem: &str) {
         let problem = format!("the upstream '{}' {problem}", self.name);
         self.mistakes.push(Mistake { place: self.table.place.clone(), problem });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn place(line: usize) -> given::Place {
+        given::Place::File { file: "keylodge.toml".into(), line, column: 1 }
+    }
+
+    /// An upstream with a method of its own and this OpenAPI file.
+    fn upstream_of(file: &std::path::Path) -> Upstream {
+        let values = [
+            ("kind", "http"),
+            ("url", "http://127.0.0.1:9000"),
+            ("service", "weather.example.com"),
+            ("openapi", file.to_str().unwrap()),
+        ];
+        let values = (2..).zip(values).map(|(line, (name, text))| (name.to_owned(), (text.to_owned(), place(line))));
+        let methods = vec![("GET /v1/{any}".to_owned(), "Any".to_owned(), place(7))];
+        let table = GivenUpstream { place: place(1), values: values.collect::<BTreeMap<_, _>>(), methods };
+        let mut mistakes = Vec::new();
+        let read = upstream("weather", &table, &mut mistakes);
+        assert_eq!(mistakes, []);
+        read.unwrap()
+    }
+
+    #[test]
+    fn methods_of_the_settings_go_before_those_of_the_openapi_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("weather.json");
+        let document = r#"{"openapi": "3.0.3", "paths": {"/v1/forecast": {"get": {"operationId": "GetForecast"}}}}"#;
+        std::fs::write(&file, document).unwrap();
+
+        let methods = upstream_of(&file).methods().unwrap();
+
+        let rule = |pattern, name| MethodRule::parse(pattern, name).unwrap();
+        assert_eq!(methods, [rule("GET /v1/{any}", "Any"), rule("GET /v1/forecast", "GetForecast")]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_openapi_file_names_the_file_and_the_setting() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("weather.yaml");
+        std::fs::write(&file, "openapi: 3.0.3\n").unwrap();
+        let wrong = |file: &std::path::Path| upstream_of(file).methods().unwrap_err()[0].to_string();
+
+        let of = format!("keylodge.toml:5:1: the OpenAPI file {} of the upstream 'weather': ", file.display());
+        assert!(wrong(&file).starts_with(&format!("{of}is not JSON; YAML is not read")), "{}", wrong(&file));
+        std::fs::remove_file(&file).unwrap();
+        assert!(wrong(&file).starts_with(&format!("{of}cannot be read: ")), "{}", wrong(&file));
     }
 }

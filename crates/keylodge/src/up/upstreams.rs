@@ -1,12 +1,12 @@
 //! Upstreams, with the credentials that their files hold, and the services they are to callers.
 
 use keylodge_gate::Clock;
-use keylodge_services::relay::Kind;
+use keylodge_services::relay::{Kind, UpstreamSettings};
 use keylodge_services::{ServiceEntry, Upstreams};
 
 use crate::settings::Config;
 
-/// Reads the credentials and sets up the way to each upstream. Nothing is connected yet.
+/// Reads the files of each upstream and sets up the way to each upstream. Nothing is connected yet.
 pub(crate) fn open(config: &Config, clock: &Clock) -> Result<Upstreams, String> {
     let mut with_credentials = Vec::with_capacity(config.upstreams.len());
     for upstream in &config.upstreams {
@@ -22,7 +22,10 @@ pub(crate) fn open(config: &Config, clock: &Clock) -> Result<Upstreams, String> 
                 Some(text.trim().to_owned())
             }
         };
-        with_credentials.push((upstream.settings.clone(), credential));
+        let methods = upstream
+            .methods()
+            .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+        with_credentials.push((UpstreamSettings { methods, ..upstream.settings.clone() }, credential));
     }
     Upstreams::new(with_credentials, clock)
 }
