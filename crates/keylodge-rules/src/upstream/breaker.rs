@@ -60,7 +60,7 @@ impl Breaker {
     pub fn knock(&mut self, now: Timestamp) -> Result<Knock, Duration> {
         match self.0 {
             Stage::Closed { .. } => Ok(Knock { is_probe: false }),
-            Stage::Open { end, pause } => match until(end, now, pause) {
+            Stage::Open { end, pause } => match left(end, now, pause) {
                 Some(left) => Err(left),
                 None => {
                     self.0 = Stage::Probing { pause };
@@ -102,8 +102,14 @@ impl Breaker {
         match self.0 {
             Stage::Closed { is_proven: false, .. } => Health::Unknown,
             Stage::Closed { .. } => Health::Reachable,
-            Stage::Open { end, pause } => Health::Unreachable(until(end, now, pause).unwrap_or_default()),
+            Stage::Open { end, pause } => Health::Unreachable(left(end, now, pause).unwrap_or_default()),
             Stage::Probing { .. } => Health::Unreachable(Duration::ZERO),
         }
     }
+}
+
+/// How long a pause lasts yet. More than the whole of it is left only where the clock was set back; then it is over, and
+/// the first who knocks ends it for good.
+fn left(end: Timestamp, now: Timestamp, pause: Duration) -> Option<Duration> {
+    until(end, now).filter(|left| *left <= pause)
 }

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
-/// How long it is until a moment, unless it has passed. More than `longest` is what nobody ever set: then the clock was
-/// set back, and the moment counts as passed.
-fn until(end: Timestamp, now: Timestamp, longest: Duration) -> Option<Duration> {
+/// How long it is until a moment, unless it has passed.
+fn until(end: Timestamp, now: Timestamp) -> Option<Duration> {
     let micros = u64::try_from(end.micros().saturating_sub(now.micros())).ok().filter(|micros| *micros > 0)?;
-    Some(Duration::from_micros(micros)).filter(|left| *left <= longest)
+    Some(Duration::from_micros(micros))
 }

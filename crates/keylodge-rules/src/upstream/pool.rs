@@ -61,9 +61,10 @@ struct Seat {
     aside: Option<Trouble>,
 }
 
-/// Until when something is not used, and which choice it came after.
+/// For how long and until when something is not used, and which choice it came after.
 #[derive(Clone, Copy, Debug)]
 struct Trouble {
+    length: Duration,
     end: Timestamp,
     turn: u64,
 }
@@ -82,7 +83,9 @@ pub enum Choice {
     Take(Ticket),
     /// With none, since there is none.
     Without,
-    /// Not now: all cool down or are set aside, and the first is free again after so long.
+    /// Not now: all cool down or are set aside, and the first is free again after so long: whoever asks then is given one,
+    /// unless there was new trouble. If the clock is set back meanwhile, it takes longer by that, but never longer from
+    /// then on than a trouble was to last when it began.
     Wait(Duration, Why),
 }
 
@@ -179,7 +182,8 @@ impl Pool {
         }
         let mut best: Option<(u64, u64, usize, usize)> = None;
         let mut soonest: Option<(Duration, Why)> = None;
-        for (at, project) in self.projects.iter().enumerate() {
+        for (at, project) in self.projects.iter_mut().enumerate() {
+            project.settle(now);
             let cools = project.cools(model, now);
             let free = project.seats.iter().enumerate();
             let free = free.filter(|(_, seat)| cools.is_none() && seat.left(now).is_none());
@@ -204,7 +208,7 @@ impl Pool {
 
     /// Takes in what the upstream answered to a call for this model. Gives whether a trouble began that was not known.
     pub fn answered(&mut self, ticket: Ticket, model: Option<&str>, answered: Answered, now: Timestamp) -> bool {
-        let trouble = |longest: Duration| Trouble { end: now.plus(longest), turn: self.turn };
+        let trouble = |length: Duration| Trouble { length, end: now.plus(length), turn: self.turn };
         let cooling = |asked: Option<Duration>| trouble(asked.unwrap_or(COOLING_DEFAULT).min(COOLING_MAX));
         let new = match answered {
             Answered::TooMany(asked) => Some(cooling(asked)),
@@ -293,11 +297,20 @@ impl Project {
     fn cools(&self, model: Option<&str>, now: Timestamp) -> Option<Duration> {
         let concerns = |of: Option<&str>| of.is_none() || model.is_none() || of == model;
         let concerned = self.cooling.iter().filter(|(of, _)| concerns(of.as_deref()));
-        concerned.filter_map(|(_, trouble)| until(trouble.end, now, COOLING_MAX)).max()
+        concerned.filter_map(|(_, trouble)| trouble.left(now)).max()
+    }
+
+    /// Forgets what is over, and lets no trouble end later than is said of it now, whatever the clock does after that.
+    fn settle(&mut self, now: Timestamp) {
+        self.cooling.retain_mut(|(_, trouble)| trouble.at(now).map(|still| *trouble = still).is_some());
+        for seat in &mut self.seats {
+            seat.aside = seat.aside.and_then(|trouble| trouble.at(now));
+        }
     }
 
     fn cool(&mut self, model: Option<&str>, new: Trouble, now: Timestamp) {
-        self.cooling.retain(|(of, trouble)| of.as_deref() != model && until(trouble.end, now, COOLING_MAX).is_some());
+        self.settle(now);
+        self.cooling.retain(|(of, _)| of.as_deref() != model);
         let model = model.filter(|_| self.cooling.len() < MODELS_MAX);
         if model.is_none() {
             self.cooling.retain(|(of, _)| of.is_some());
@@ -307,20 +320,34 @@ impl Project {
     }
 
     fn state(&self, seat: &Seat, now: Timestamp) -> State {
-        if let Some(aside) = seat.aside.filter(|_| seat.left(now).is_some()) {
+        if let Some(aside) = seat.aside.and_then(|trouble| trouble.at(now)) {
             return State::SetAside { until: aside.end };
         }
-        let cooling = || self.cooling.iter().filter(|(_, trouble)| until(trouble.end, now, COOLING_MAX).is_some());
+        let cooling = || self.cooling.iter().filter_map(|(of, trouble)| Some((of, trouble.at(now)?)));
         let Some(until) = cooling().map(|(_, trouble)| trouble.end).max() else { return State::Good };
         let models: Option<Vec<String>> = cooling().map(|(of, _)| of.as_deref().map(str::to_owned)).collect();
         State::Cooling { until, models: models.unwrap_or_default() }
     }
 }
 
+impl Trouble {
+    /// What it is at this moment, unless it is over. More than its whole length is left only where the clock was set back,
+    /// or for a call that read the clock just before the trouble began: then its length is left. It is never taken for
+    /// over by that, since it would begin anew as the clock goes on.
+    fn at(self, now: Timestamp) -> Option<Self> {
+        let end = self.end.min(now.plus(self.length));
+        (end > now).then_some(Self { end, ..self })
+    }
+
+    fn left(self, now: Timestamp) -> Option<Duration> {
+        until(self.at(now)?.end, now)
+    }
+}
+
 impl Seat {
     /// How long it is set aside yet.
     fn left(&self, now: Timestamp) -> Option<Duration> {
-        until(self.aside?.end, now, SET_ASIDE)
+        self.aside?.left(now)
     }
 
     /// How long until it is free, where its project cools down for so long.

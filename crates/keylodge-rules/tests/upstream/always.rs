@@ -79,7 +79,12 @@ impl World {
                 self.pool.replace(members(&named));
             }
             Step::Clock(seconds) => {
+                let before = self.pool.standings(self.now);
                 self.now = Timestamp::from_micros(self.now.micros() + seconds * 1_000_000);
+                let after = self.pool.standings(self.now);
+                let mut both = before.iter().zip(&after);
+                let stays = seconds < 0 || both.all(|(old, new)| old.state != State::Good || new.state == State::Good);
+                prop_assert!(stays, "time alone does no harm: {before:?} {after:?}");
             }
         }
         Ok(())

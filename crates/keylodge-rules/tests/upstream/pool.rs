@@ -133,6 +133,69 @@ fn where_none_is_free_the_wait_is_for_the_one_that_is_free_first() {
 }
 
 #[test]
+fn who_waits_as_long_as_is_said_finds_a_free_one_also_after_the_clock_was_set_back() {
+    let mut pool = pool(&["a1@a", "a2@a"]);
+    let late = at(500 * SECOND);
+    let (_, ticket) = choose(&mut pool, FLASH);
+    pool.answered(ticket, PRO, Answered::TooMany(Some(1000 * SECOND)), late);
+    pool.answered(ticket, FLASH, Answered::TooMany(Some(3143 * SECOND)), late);
+
+    let said = pool.choose(None, at(Duration::ZERO));
+
+    assert_eq!(said, Choice::Wait(3143 * SECOND, Why::TooMany), "as long as the upstream asked for, from now on");
+    taken(pool.choose(None, at(3143 * SECOND)));
+}
+
+#[test]
+fn a_trouble_lasts_as_long_again_at_most_however_far_the_clock_is_set_back() {
+    for (answered, longest, why) in [
+        (Answered::TooMany(Some(7 * SECOND)), 7 * SECOND, Why::TooMany),
+        (TOO_MANY, 60 * SECOND, Why::TooMany),
+        (Answered::Refused, 300 * SECOND, Why::Refused),
+    ] {
+        for back in [Duration::from_micros(1), SECOND, 1800 * SECOND, 86_400 * SECOND] {
+            let mut pool = pool(&["a1@a", "b1@b"]);
+            for _ in 0..2 {
+                let (_, ticket) = choose(&mut pool, FLASH);
+                pool.answered(ticket, FLASH, answered, at(back));
+            }
+
+            let until = pool.standings(at(Duration::ZERO)).into_iter().map(|standing| match standing.state {
+                State::Cooling { until, .. } | State::SetAside { until } => Some(until),
+                State::Good => None,
+            });
+
+            assert_eq!(until.collect::<Vec<_>>(), [Some(at(longest)); 2], "{answered:?} {back:?}");
+            assert_eq!(pool.choose(FLASH, at(Duration::ZERO)), Choice::Wait(longest, why), "{back:?}");
+            taken(pool.choose(FLASH, at(longest)));
+        }
+    }
+}
+
+#[test]
+fn a_trouble_that_is_over_does_not_come_again_when_the_clock_is_set_back() {
+    let mut pool = pool(&["a1@a", "a2@a"]);
+    let (_, ticket) = choose(&mut pool, FLASH);
+    for answered in [TOO_MANY, Answered::Refused] {
+        pool.answered(ticket, FLASH, answered, at(Duration::ZERO));
+    }
+    taken(pool.choose(FLASH, at(300 * SECOND)));
+
+    assert!(pool.standings(at(SECOND)).iter().all(|standing| standing.state == State::Good));
+}
+
+#[test]
+fn a_refused_credential_is_set_aside_also_for_a_call_that_read_the_clock_just_before() {
+    let mut pool = pool(&["a1@a", "a2@a"]);
+    let (_, ticket) = choose(&mut pool, FLASH);
+    pool.give_back(ticket);
+    pool.answered(ticket, FLASH, Answered::Refused, at(Duration::from_micros(1)));
+
+    assert_eq!(choices(&mut pool, 3), ["a2", "a2", "a2"]);
+    assert_ne!(pool.standings(at(299 * SECOND))[0].state, State::Good);
+}
+
+#[test]
 fn a_credential_that_is_alone_always_goes_and_its_state_is_kept() {
     let mut pool = pool(&["one@a"]);
     for answered in [TOO_MANY, Answered::Refused] {
