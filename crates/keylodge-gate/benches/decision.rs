@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use http::{Extensions, HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, Uri};
 use keylodge_gate::{Clock, Credentials, Entropy, Judge, Ledger, Peer, Surface, Target, index};
 use keylodge_rules::restrictions::TargetService;
 use keylodge_rules::{
@@ -63,7 +63,7 @@ struct Bench {
     surface: Surface,
     target: Target,
     headers: HeaderMap,
-    extensions: Extensions,
+    peer: Peer,
     bytes_per_key: Option<f64>,
     dice: u64,
 }
@@ -122,8 +122,7 @@ impl Bench {
             ("user-agent", "google-genai-sdk/1.60.0 gl-python/3.12.3"),
             ("x-goog-api-client", "google-genai-sdk/1.60.0 gl-python/3.12.3"),
         ];
-        let mut extensions = Extensions::new();
-        extensions.insert(Peer::direct("198.51.100.9:4000".parse().unwrap()));
+        let peer = Peer::direct("198.51.100.9:4000".parse().unwrap());
         Self {
             keys,
             judge: Judge::new(reader, pepper, ledger, clock, &entropy),
@@ -135,7 +134,7 @@ impl Bench {
                 .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
                 .into_iter()
                 .collect(),
-            extensions,
+            peer,
             bytes_per_key: bytes.map(|(before, after)| (after - before) as f64 / keys as f64),
             dice: 1,
         }
@@ -172,7 +171,14 @@ impl Bench {
     }
 
     fn admit(&self, credentials: &Credentials) -> bool {
-        let pass = self.judge.admit(Some(credentials), &self.surface, &self.target, &self.headers, &self.extensions);
+        let pass = self.judge.admit(
+            Some(credentials),
+            &self.surface,
+            &self.target,
+            &self.headers,
+            Some(&self.peer),
+            self.judge.now(),
+        );
         black_box(pass).is_ok()
     }
 

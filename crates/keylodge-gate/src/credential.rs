@@ -5,8 +5,9 @@
 
 use std::task::{Context, Poll};
 
+use http::header::{AUTHORIZATION, Entry};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use keylodge_api::API_KEY_HEADER;
 use keylodge_rules::{KeyString, Refusal};
 use tower::{Layer, Service};
@@ -23,22 +24,21 @@ pub struct Credentials {
 impl Credentials {
     /// Takes all credentials out of a request's header fields and URI.
     pub fn take(headers: &mut HeaderMap, uri: &mut Uri) -> Self {
-        let mut keys: Vec<Zeroizing<String>> = Vec::new();
+        static API_KEY: HeaderName = HeaderName::from_static(API_KEY_HEADER);
+        let mut keys = Keys::default();
         let mut tokens: Vec<Zeroizing<String>> = Vec::new();
-        for value in take_header(headers, API_KEY_HEADER) {
-            // A header that is no UTF-8 is no key either; the replacement characters make the parser say so.
-            keys.push(Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
-        }
-        for value in take_header(headers, header::AUTHORIZATION.as_str()) {
+        // A header that is no UTF-8 is no key either; the replacement characters make the parser say so.
+        take_header(headers, &API_KEY, |value| keys.add(&String::from_utf8_lossy(value.as_bytes())));
+        take_header(headers, &AUTHORIZATION, |value| {
             tokens.push(Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
-        }
+        });
         for (name, value) in take_query(uri) {
             match name {
-                Name::Key => keys.push(value),
+                Name::Key => keys.add(&value),
                 Name::Token => tokens.push(Zeroizing::new(format!("Bearer {}", *value))),
             }
         }
-        Self { key: the_one(&keys, !tokens.is_empty()), tokens }
+        Self { key: keys.the_one(!tokens.is_empty()), tokens }
     }
 
     /// The credentials that [`CredentialLayer`] found.
@@ -79,23 +79,38 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// Decides which string counts. An empty one counts as missing (UNCONFIRMED at Google; its clients read an empty
-/// variable as unset); equal strings in two places are one.
-fn the_one(keys: &[Zeroizing<String>], has_authorization: bool) -> Result<KeyString, Refusal> {
-    let mut given = keys.iter().filter(|key| !key.is_empty());
-    let Some(first) = given.next() else {
-        return Err(if has_authorization { Refusal::NotAnApiKey } else { Refusal::NoCredential });
-    };
-    if given.any(|other| other != first) {
-        return Err(Refusal::TwoCredentials);
-    }
-    KeyString::parse(first).map_err(Refusal::Malformed)
+/// The strings that a request brought as keys. An empty one counts as missing (UNCONFIRMED at Google; its clients read an
+/// empty variable as unset); equal strings in two places are one.
+#[derive(Default)]
+struct Keys {
+    first: Option<Zeroizing<String>>,
+    are_two: bool,
 }
 
-fn take_header(headers: &mut HeaderMap, name: &str) -> Vec<HeaderValue> {
-    let values = headers.get_all(name).iter().cloned().collect();
-    headers.remove(name);
-    values
+impl Keys {
+    fn add(&mut self, text: &str) {
+        match &self.first {
+            _ if text.is_empty() => {}
+            None => self.first = Some(Zeroizing::new(text.to_owned())),
+            Some(first) => self.are_two |= **first != *text,
+        }
+    }
+
+    fn the_one(self, has_authorization: bool) -> Result<KeyString, Refusal> {
+        match self.first {
+            None if has_authorization => Err(Refusal::NotAnApiKey),
+            None => Err(Refusal::NoCredential),
+            Some(_) if self.are_two => Err(Refusal::TwoCredentials),
+            Some(text) => KeyString::of(text).map_err(Refusal::Malformed),
+        }
+    }
+}
+
+/// Removes a header, however often it is there.
+fn take_header(headers: &mut HeaderMap, name: &HeaderName, mut take: impl FnMut(HeaderValue)) {
+    if let Entry::Occupied(entry) = headers.entry(name) {
+        entry.remove_entry_mult().1.for_each(&mut take);
+    }
 }
 
 enum Name {
@@ -187,7 +202,7 @@ mod tests {
             headers.append("X-Goog-Api-Key", HeaderValue::from_str(value).unwrap());
         }
         if let Some(value) = given.authorization {
-            headers.insert(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+            headers.insert(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
         }
         let mut uri: Uri = given.uri.parse().unwrap();
 
@@ -251,7 +266,7 @@ mod tests {
         let token = |headers: &[&str], uri: &str| {
             let mut map = HeaderMap::new();
             for value in headers {
-                map.append(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+                map.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
             }
             Credentials::take(&mut map, &mut uri.parse().unwrap()).bearer_token().map(str::to_owned)
         };

@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use http::{Extensions, HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use keylodge_api::DECISION_HEADER;
 use keylodge_rules::admit::rehearse;
 use keylodge_rules::quota::{Amounts, Exceeded};
 use keylodge_rules::secret::sha256;
-use keylodge_rules::{Call, Pepper, Presented, Refusal, admit};
+use keylodge_rules::{Call, Pepper, Presented, Refusal, Timestamp, admit};
 use tokio::time::Instant;
 
 use crate::caller::call;
 use crate::source::Names;
 use crate::status::{answers, retry_after, status};
-use crate::{Charge, Clock, Credentials, Entropy, Holder, IndexReader, Ledger, Pass, Refused, Short, Surface, Target};
+use crate::{
+    Charge, Clock, Credentials, Entropy, Holder, IndexReader, Ledger, Pass, Peer, Refused, Short, Surface, Target,
+};
 
 /// What every gate of a node decides by: the keys it knows, the pepper they are hashed under, and the time. Cheap to
 /// clone.
@@ -72,13 +74,19 @@ impl Judge {
         charge.extend_leased(more, Instant::now() + wait_max).await.map_err(|short| refusal(pass, short))
     }
 
+    /// The time that it judges by.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.0.clock)()
+    }
+
     /// What is used of limits.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {
         &self.0.ledger
     }
 
-    /// Decides about a request whose credentials were taken out of it.
+    /// Decides about a request whose credentials were taken out of it and that comes from this peer, at this time.
     ///
     /// It costs one HMAC, a look-up in memory and the rules; no I/O.
     ///
@@ -90,13 +98,12 @@ impl Judge {
         surface: &Surface,
         target: &Target,
         headers: &HeaderMap,
-        extensions: &Extensions,
+        peer: Option<&Peer>,
+        now: Timestamp,
     ) -> Result<Pass, Refusal> {
-        let call =
-            Call { model: target.model.as_deref(), ..call(&surface.service, &target.method, headers, extensions) };
+        let call = Call { model: target.model.as_deref(), ..call(&surface.service, &target.method, headers, peer) };
         let key = credentials.ok_or(Refusal::NoCredential)?.key().map_err(Clone::clone)?;
         let hash = self.0.pepper.hash(key);
-        let now = (self.0.clock)();
         self.0.index.read(|index| {
             let known = admit(index.find(&hash, || sha256(key)), &call, now)?;
             let shadow = known.terms.rules.shadow.as_deref().and_then(|shadow| rehearse(shadow, &call, now));

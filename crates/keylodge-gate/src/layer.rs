@@ -8,7 +8,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::{Credentials, Judge, Pass, Surface};
+use crate::{Credentials, Judge, Pass, Peer, Surface};
 
 /// Puts a gate around a service. Goes inside [`CredentialLayer`](crate::CredentialLayer); without that layer every call
 /// is refused as if no key had come.
@@ -66,7 +66,8 @@ where
             }
         };
         let credentials = Credentials::of(request.extensions());
-        match judge.admit(credentials, surface, &target, request.headers(), request.extensions()) {
+        let peer = Peer::of(request.extensions());
+        match judge.admit(credentials, surface, &target, request.headers(), peer, judge.now()) {
             Ok(pass) => {
                 request.extensions_mut().insert(target);
                 request.extensions_mut().insert(pass.clone());

@@ -53,8 +53,9 @@ impl Bill {
         caller: Caller,
         upstream: &Arc<str>,
         began: Timestamp,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        // On the heap, as it goes along with answers that are moved about.
+        Box::new(Self {
             lodge: lodge.clone(),
             pass,
             model: target.model.clone(),
@@ -65,7 +66,7 @@ impl Bill {
             tokens: Tokens::default(),
             charge: None,
             is_void: false,
-        }
+        })
     }
 
     /// Takes a call from the limits of its project and key.
@@ -117,7 +118,7 @@ impl Bill {
     }
 
     /// The bill of a request that the gate let through to one of our own surfaces.
-    pub(crate) fn of_request(lodge: &Lodge, pass: Pass, parts: &http::request::Parts) -> Option<Self> {
+    pub(crate) fn of_request(lodge: &Lodge, pass: Pass, parts: &http::request::Parts) -> Option<Box<Self>> {
         let target = parts.extensions.get::<Target>()?;
         let address = Peer::of(&parts.extensions).map(Peer::ip);
         let caller = Caller::of(&parts.headers, address);
@@ -176,7 +177,7 @@ pub(crate) fn refused(lodge: &Lodge, refused: &Refused, target: &Target, caller:
         model: target.model.as_ref(),
         outcome: refusal.word(),
         shadow: "",
-        upstream: "",
+        upstream: &Arc::default(),
         caller,
         began,
         ended,
@@ -192,7 +193,7 @@ pub(crate) fn refused(lodge: &Lodge, refused: &Refused, target: &Target, caller:
         method: Arc::clone(&target.method),
         model: target.model.clone().unwrap_or_default(),
         refusal: refusal.word().into(),
-        facts: facts(&caller.facts(), refusal),
+        facts: facts(&caller.facts(&Arc::default()), refusal),
         revision: lodge.index.revision(),
     });
 }

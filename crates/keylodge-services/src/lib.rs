@@ -65,7 +65,7 @@ pub use follow::{Feed, Follower};
 pub use gemini::models::{Elsewhere, ModelEntry, Models, Served};
 pub use lodge::{Limits, ListensAt, Lodge, LodgeParts, WorkspaceRules};
 pub use metering::Unwritten;
-pub use plane::Plane;
+pub use plane::{Answering, Plane, Visit};
 pub use relay::Upstreams;
 pub use router::router;
 pub use service_usage::{Catalogue, ServiceEntry};

@@ -1,6 +1,7 @@
 //! The data plane as a listener serves it: what is relayed goes the short way, everything else through the router.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,7 +9,6 @@ use axum::body::Body;
 use http::{Request, Response, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::service::Service;
 use keylodge_api::{Envelope, Status};
 use keylodge_gate::{Credentials, Peer};
 use tower::ServiceExt;
@@ -42,47 +42,42 @@ impl Plane {
         Self(Arc::new(Parts { lodge: lodge.clone(), doors: Vec::new(), router }))
     }
 
-    /// What serves one connection. Whoever accepted it puts a [`Peer`] into each request.
-    pub fn visit(
-        &self,
-    ) -> impl Service<Request<Incoming>, Response = Response<Answer>, Error = Infallible, Future: Send + 'static>
-    + Send
-    + 'static
-    + use<> {
-        let parts = Arc::clone(&self.0);
-        let pair = Arc::new(Pair::default());
-        ServiceFn(move |request: Request<Incoming>| {
-            let (parts, pair) = (Arc::clone(&parts), Arc::clone(&pair));
-            async move { Ok(parts.answer(request, &pair).await) }
-        })
+    /// What serves one connection.
+    #[must_use]
+    pub fn visit(&self) -> Visit {
+        Visit { parts: Arc::clone(&self.0), pair: Arc::default() }
     }
 }
 
+/// Serves the requests of one connection.
+pub struct Visit {
+    parts: Arc<Parts>,
+    pair: Arc<Pair>,
+}
+
+impl Visit {
+    /// Answers a request that comes from this peer.
+    ///
+    /// In a box: hyper and what is around it would else move what a call needs from place to place.
+    pub fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answering {
+        let (parts, pair) = (Arc::clone(&self.parts), Arc::clone(&self.pair));
+        Box::pin(async move { Ok(parts.answer(request, peer, &pair).await) })
+    }
+}
+
+/// An answer that is being made.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>>;
+
 impl Parts {
-    async fn answer(&self, request: Request<Incoming>, pair: &Arc<Pair>) -> Response<Answer> {
+    async fn answer(&self, mut request: Request<Incoming>, peer: Peer, pair: &Arc<Pair>) -> Response<Answer> {
         let door = self.doors.iter().find_map(|door| {
             let rest = door.below(request.headers(), request.uri())?;
             Some((door, request.uri().path().len() - rest.len()))
         });
-        match door {
-            Some((door, rest_at)) => self.relay(door, rest_at, request, pair).await,
-            None => Box::pin(self.route(request)).await,
-        }
-    }
-
-    async fn route(&self, request: Request<Incoming>) -> Response<Answer> {
-        let Ok(response) = self.router.clone().oneshot(request.map(Body::new)).await;
-        response.map(Answer::Own)
-    }
-
-    /// Sends a request on, from this place of its path, if the gate lets it through.
-    async fn relay(
-        &self,
-        door: &Door,
-        rest_at: usize,
-        request: Request<Incoming>,
-        pair: &Arc<Pair>,
-    ) -> Response<Answer> {
+        let Some((door, rest_at)) = door else {
+            request.extensions_mut().insert(peer);
+            return Box::pin(self.route(request)).await;
+        };
         let (mut head, body) = request.into_parts();
         let credentials = Credentials::take(&mut head.headers, &mut head.uri);
         let uri = head.uri.clone();
@@ -91,16 +86,21 @@ impl Parts {
         let bill = if upstream.settings.is_open {
             None
         } else {
-            match self.admit(door, rest, &credentials, &head).await {
+            match self.admit(door, rest, &credentials, &head, peer).await {
                 Ok(bill) => Some((bill, Counts::Calls)),
                 Err(response) => return *response,
             }
         };
         let body = if body.is_end_stream() { Outgoing::Whole(None) } else { Outgoing::Streamed(body) };
-        match upstream.relay(head, rest, body, pair, bill).await {
+        match upstream.relay(Request::from_parts(head, body), rest, pair, bill).await {
             Ok(response) => response,
             Err(error) => failure::of_upstream(&upstream.settings.name, &error, Envelope::Object),
         }
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Response<Answer> {
+        let Ok(response) = self.router.clone().oneshot(request.map(Body::new)).await;
+        response.map(Answer::Own)
     }
 
     /// Asks the gate, and takes the call from its limits.
@@ -110,13 +110,14 @@ impl Parts {
         rest: &str,
         credentials: &Credentials,
         head: &request::Parts,
-    ) -> Result<Bill, Box<Response<Answer>>> {
+        peer: Peer,
+    ) -> Result<Box<Bill>, Box<Response<Answer>>> {
         let began = self.lodge.now();
         let target = door.target(&head.method, &head.uri, rest).map_err(|status| Box::new(said(&status)))?;
-        let caller = Caller::of(&head.headers, Peer::of(&head.extensions).map(Peer::ip));
+        let caller = Caller::of(&head.headers, Some(peer.ip()));
         let judge = &self.lodge.judge;
         let taken = async {
-            let pass = judge.admit(Some(credentials), &door.surface, &target, &head.headers, &head.extensions)?;
+            let pass = judge.admit(Some(credentials), &door.surface, &target, &head.headers, Some(&peer), began)?;
             self.lodge.uses.note_foreign(&pass);
             let upstream = &door.upstream.name;
             let mut bill = Bill::new(&self.lodge, pass, &target, caller.clone(), upstream, began);
@@ -140,22 +141,4 @@ impl Parts {
 
 fn said(status: &Status) -> Response<Answer> {
     status.response(Envelope::Object)
-}
-
-/// A hyper service from a function, that can be cloned.
-#[derive(Clone)]
-struct ServiceFn<F>(F);
-
-impl<F, Fut> Service<Request<Incoming>> for ServiceFn<F>
-where
-    F: Fn(Request<Incoming>) -> Fut,
-    Fut: Future<Output = Result<Response<Answer>, Infallible>>,
-{
-    type Response = Response<Answer>;
-    type Error = Infallible;
-    type Future = Fut;
-
-    fn call(&self, request: Request<Incoming>) -> Fut {
-        (self.0)(request)
-    }
 }

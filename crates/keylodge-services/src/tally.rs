@@ -4,13 +4,12 @@
 //! the rows were last taken, once a second, by whoever writes them down ([`crate::metering`]).
 
 use std::cell::Cell;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use hashbrown::HashTable;
-use http::header::{REFERER, USER_AGENT};
+use hashbrown::{DefaultHashBuilder, HashTable};
 use http::{HeaderMap, HeaderValue};
 use keylodge_rules::quota::Tokens;
 use keylodge_rules::secret::{head, mask};
@@ -34,30 +33,35 @@ const TEXT_BYTES_MAX: usize = 512;
 pub struct Tally {
     parts: [Mutex<Part>; PARTS],
     decisions: Mutex<Vec<DecisionRow>>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 #[derive(Debug, Default)]
-struct Part(HashTable<CallRow>);
+struct Part {
+    rows: HashTable<CallRow>,
+    /// What the program of the last new row called itself: mostly the next one's, too.
+    client: Arc<str>,
+}
 
 impl Part {
     /// Counts a call in its row, or in a new one as long as there are fewer than so many.
-    fn count(&mut self, call: &Counted<'_>, hasher: &RandomState, rows_max: usize) -> bool {
+    fn count(&mut self, call: &Counted<'_>, hasher: &DefaultHashBuilder, rows_max: usize) -> bool {
         let minute = call.ended.micros().div_euclid(60_000_000);
         let hash = |key: Option<KeyUid>, generation: u32, outcome: &str, method: &str| {
             hasher.hash_one((key, generation, outcome.len(), method.len()))
         };
         let of_call = hash(call.key, call.generation, call.outcome, call.method);
-        if let Some(row) = self.0.find_mut(of_call, |row| call.is(row, minute)) {
+        if let Some(row) = self.rows.find_mut(of_call, |row| call.is(row, minute)) {
             call.add_to(&mut row.counts);
             return true;
         }
-        if self.0.len() >= rows_max {
+        if self.rows.len() >= rows_max {
             return false;
         }
-        let mut row = call.row(minute);
+        let mut row = call.row(minute, &self.client);
+        self.client = Arc::clone(&row.caller.client);
         call.add_to(&mut row.counts);
-        self.0.insert_unique(of_call, row, |row| hash(row.key, row.generation, &row.outcome, &row.method));
+        self.rows.insert_unique(of_call, row, |row| hash(row.key, row.generation, &row.outcome, &row.method));
         true
     }
 }
@@ -73,7 +77,7 @@ pub(crate) struct Counted<'call> {
     pub(crate) model: Option<&'call Arc<str>>,
     pub(crate) outcome: &'static str,
     pub(crate) shadow: &'static str,
-    pub(crate) upstream: &'call str,
+    pub(crate) upstream: &'call Arc<str>,
     pub(crate) caller: &'call Caller,
     pub(crate) began: Timestamp,
     pub(crate) ended: Timestamp,
@@ -94,14 +98,19 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn of(headers: &HeaderMap, address: Option<IpAddr>) -> Self {
-        Self {
-            address,
-            client: headers.get(USER_AGENT).cloned(),
-            referrer: headers.get(REFERER).cloned(),
-            android_package: headers.get("x-android-package").cloned(),
-            android_cert: headers.get("x-android-cert").cloned(),
-            ios_bundle: headers.get("x-ios-bundle-identifier").cloned(),
+        let mut caller = Self { address, ..Self::default() };
+        for (name, value) in headers {
+            let place = match name.as_str() {
+                "user-agent" => &mut caller.client,
+                "referer" => &mut caller.referrer,
+                "x-android-package" => &mut caller.android_package,
+                "x-android-cert" => &mut caller.android_cert,
+                "x-ios-bundle-identifier" => &mut caller.ios_bundle,
+                _ => continue,
+            };
+            place.get_or_insert_with(|| value.clone());
         }
+        caller
     }
 
     /// What the caller's program calls itself.
@@ -118,16 +127,21 @@ impl Caller {
         self.address == known.address
             && self.texts().into_iter().zip(kept).all(|(given, kept)| match given {
                 None => kept.is_empty(),
-                Some(given) => given.as_bytes() == kept.as_bytes() || (is_rewritten(given) && *text(given) == **kept),
+                // Only what is kept shorter, or masked, can differ and be the same.
+                Some(given) => given.as_bytes() == kept.as_bytes() || *text(given) == **kept,
             })
     }
 
-    pub(crate) fn facts(&self) -> CallerFacts {
+    /// What is kept of it. A client that calls itself as the one before shares its text.
+    pub(crate) fn facts(&self, client_before: &Arc<str>) -> CallerFacts {
         let shared =
             |given: &Option<HeaderValue>| given.as_ref().map(|given| Arc::from(text(given))).unwrap_or_default();
         CallerFacts {
             address: self.address,
-            client: shared(&self.client),
+            client: match &self.client {
+                Some(client) if client.as_bytes() == client_before.as_bytes() => Arc::clone(client_before),
+                client => shared(client),
+            },
             referrer: shared(&self.referrer),
             android_package: shared(&self.android_package),
             android_cert: shared(&self.android_cert),
@@ -141,14 +155,9 @@ fn text(given: &HeaderValue) -> String {
     mask(head(given.to_str().unwrap_or_default(), TEXT_BYTES_MAX)).into_owned()
 }
 
-/// Whether what is kept of a header may differ from it.
-fn is_rewritten(given: &HeaderValue) -> bool {
-    given.len() > TEXT_BYTES_MAX || text(given).as_bytes() != given.as_bytes()
-}
-
 impl Default for Tally {
     fn default() -> Self {
-        Self { parts: Default::default(), decisions: Mutex::default(), hasher: RandomState::new() }
+        Self { parts: Default::default(), decisions: Mutex::default(), hasher: DefaultHashBuilder::default() }
     }
 }
 
@@ -174,8 +183,12 @@ impl Tally {
     pub(crate) fn take(&self) -> (Vec<CallRow>, Vec<DecisionRow>) {
         let mut calls = Vec::new();
         for part in &self.parts {
-            let taken = std::mem::take(&mut *part.lock().unwrap_or_else(PoisonError::into_inner));
-            calls.extend(taken.0);
+            let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+            // The next rows will be about as many: a table that grows moves them all.
+            let next = HashTable::with_capacity(part.rows.len());
+            let rows = std::mem::replace(&mut part.rows, next);
+            drop(part);
+            calls.extend(rows);
         }
         let decisions = std::mem::take(&mut *self.decisions.lock().unwrap_or_else(PoisonError::into_inner));
         (calls, decisions)
@@ -198,7 +211,7 @@ impl Counted<'_> {
             && self.caller.is(&row.caller)
     }
 
-    fn row(&self, minute: i64) -> CallRow {
+    fn row(&self, minute: i64, client_before: &Arc<str>) -> CallRow {
         CallRow {
             minute,
             key: self.key,
@@ -207,10 +220,10 @@ impl Counted<'_> {
             service: self.service.shared(),
             method: Arc::clone(self.method),
             model: self.model.cloned().unwrap_or_default(),
-            outcome: self.outcome.into(),
-            shadow: self.shadow.into(),
-            upstream: self.upstream.into(),
-            caller: self.caller.facts(),
+            outcome: shared(self.outcome),
+            shadow: shared(self.shadow),
+            upstream: Arc::clone(self.upstream),
+            caller: self.caller.facts(client_before),
             counts: Counts::default(),
         }
     }
@@ -223,6 +236,16 @@ impl Counted<'_> {
         counts.cached_tokens = counts.cached_tokens.saturating_add(cached_input);
         counts.cost_nanos = counts.cost_nanos.saturating_add(self.cost_nanos);
         counts.latency.add(u64::try_from(self.ended.micros().saturating_sub(self.began.micros())).unwrap_or(0));
+    }
+}
+
+/// A fixed word as rows have it. The words that most calls end with are made once.
+fn shared(word: &'static str) -> Arc<str> {
+    static OK: LazyLock<Arc<str>> = LazyLock::new(|| "ok".into());
+    match word {
+        "" => Arc::default(),
+        "ok" => Arc::clone(&OK),
+        word => word.into(),
     }
 }
 

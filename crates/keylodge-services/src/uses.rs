@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use keylodge_gate::Pass;
@@ -31,7 +31,7 @@ const CLIENT_CHARS_MAX: usize = 128;
 pub struct Uses(Mutex<Gathered>);
 
 /// Which string of which key, from where, by what client.
-type User = (KeyUid, u32, Option<IpAddr>, String);
+type User = (KeyUid, u32, Option<IpAddr>, Arc<str>);
 
 /// How many calls, the first and the last of them.
 type Counted = (u64, Timestamp, Timestamp);
@@ -52,7 +52,7 @@ impl Uses {
             gathered.foreign.insert((pass.key(), pass.generation()), hash);
         }
         if gathered.keys.len() < GATHERED_MAX {
-            let who = (pass.key(), pass.generation(), address, client);
+            let who = (pass.key(), pass.generation(), address, client.into());
             let (calls, _, last) = gathered.keys.entry(who).or_insert((0, now, now));
             *calls += 1;
             *last = now.max(*last);
@@ -66,7 +66,11 @@ impl Uses {
         for row in rows.iter().filter(|row| row.generation > 0 && !row.upstream.is_empty()) {
             let Some(key) = row.key else { continue };
             if gathered.keys.len() < GATHERED_MAX {
-                let client = row.caller.client.chars().take(CLIENT_CHARS_MAX).collect();
+                let client = &row.caller.client;
+                let client = match client.char_indices().nth(CLIENT_CHARS_MAX) {
+                    None => Arc::clone(client),
+                    Some((end, _)) => client[..end].into(),
+                };
                 let minute = Timestamp::from_micros(row.minute.saturating_mul(60_000_000));
                 let who = (key, row.generation, row.caller.address, client);
                 let (calls, first, last) = gathered.keys.entry(who).or_insert((0, minute, minute));
@@ -110,7 +114,7 @@ pub async fn write(lodge: &Lodge) -> Result<(), StoreError> {
     if !keys.is_empty() {
         let uses = keys.into_iter().map(|((uid, generation, address, client), (calls, first_time, last_time))| {
             let caller_ip = address.map(|address| address.to_string()).unwrap_or_default();
-            Use { uid, generation, caller_ip, client, calls, first_time, last_time }
+            Use { uid, generation, caller_ip, client: client.to_string(), calls, first_time, last_time }
         });
         lodge.store.note_uses(&uses.collect::<Vec<_>>()).await?;
     }

@@ -5,8 +5,7 @@ mod trusted;
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::HeaderMap;
-use http::header::REFERER;
+use http::{HeaderMap, HeaderValue};
 use keylodge_rules::{AndroidCaller, Call, ServiceName};
 
 pub use trusted::{ForwardedHeader, TrustedProxies};
@@ -45,27 +44,39 @@ impl Peer {
     }
 }
 
-/// The request as the rules see it. A header that is no text counts as missing, as does an empty one.
+/// The request as the rules see it. A header that is no text counts as missing, as does an empty one; of several with one
+/// name the first counts.
 pub(crate) fn call<'call>(
     service: &'call ServiceName,
     method: &'call str,
     headers: &'call HeaderMap,
-    extensions: &http::Extensions,
+    peer: Option<&Peer>,
 ) -> Call<'call> {
-    let header = |name: &str| {
-        let text = headers.get(name).and_then(|value| str::from_utf8(value.as_bytes()).ok());
-        text.filter(|text| !text.is_empty())
+    let (mut referrer, mut package_name, mut sha1_fingerprint, mut ios_bundle) = (None, None, None, None);
+    // One look at each of the few headers there are, rather than a search for each of the names.
+    for (name, value) in headers {
+        let place = match name.as_str() {
+            "referer" => &mut referrer,
+            "x-android-package" => &mut package_name,
+            "x-android-cert" => &mut sha1_fingerprint,
+            "x-ios-bundle-identifier" => &mut ios_bundle,
+            _ => continue,
+        };
+        place.get_or_insert(value);
+    }
+    let text = |value: Option<&'call HeaderValue>| {
+        value.and_then(|value| str::from_utf8(value.as_bytes()).ok()).filter(|text| !text.is_empty())
     };
-    let (package_name, sha1_fingerprint) = (header("x-android-package"), header("x-android-cert"));
+    let (package_name, sha1_fingerprint) = (text(package_name), text(sha1_fingerprint));
     let android = (package_name.is_some() || sha1_fingerprint.is_some()).then(|| AndroidCaller {
         package_name: package_name.unwrap_or_default(),
         sha1_fingerprint: sha1_fingerprint.unwrap_or_default(),
     });
     Call {
-        address: Peer::of(extensions).and_then(|peer| peer.caller),
-        referrer: header(REFERER.as_str()),
+        address: peer.and_then(|peer| peer.caller),
+        referrer: text(referrer),
         android,
-        ios_bundle: header("x-ios-bundle-identifier"),
+        ios_bundle: text(ios_bundle),
         ..Call::new(service, method)
     }
 }

@@ -38,6 +38,14 @@ impl KeyString {
     /// # Errors
     /// When the string can be no key, with the reason (for the owner, never for the caller).
     pub fn parse(text: &str) -> Result<Self, Malformed> {
+        Self::of(Zeroizing::new(text.to_owned()))
+    }
+
+    /// The same without a copy.
+    ///
+    /// # Errors
+    /// As [`KeyString::parse`].
+    pub fn of(text: Zeroizing<String>) -> Result<Self, Malformed> {
         if text.is_empty() || text.len() > KEY_STRING_BYTES_MAX {
             return Err(Malformed::Length);
         }
@@ -45,9 +53,9 @@ impl KeyString {
             return Err(Malformed::Character);
         }
         if text.starts_with(KEY_PREFIX) {
-            check(KEY_PREFIX, text)?;
+            check(KEY_PREFIX, &text)?;
         }
-        Ok(Self(Zeroizing::new(text.to_owned())))
+        Ok(Self(text))
     }
 
     /// Shows the string. Only create and getKeyString may.

@@ -116,7 +116,7 @@ impl From<Refusal> for Failure {
 }
 
 impl Gemini {
-    fn refuse(&self, bill: Option<Bill>, refusal: Refusal, parts: &http::request::Parts) -> Response {
+    fn refuse(&self, bill: Option<Box<Bill>>, refusal: Refusal, parts: &http::request::Parts) -> Response {
         if let Some(bill) = bill {
             bill.void();
         }
@@ -134,7 +134,7 @@ struct Asked<'request> {
     query: &'request Query,
     deadline: tokio::time::Instant,
     /// Whoever makes tokens takes it along.
-    bill: &'request mut Option<Bill>,
+    bill: &'request mut Option<Box<Bill>>,
 }
 
 fn no_such_model(version: &str, model: &str, method: &str) -> Status {

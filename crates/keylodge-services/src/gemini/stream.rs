@@ -34,11 +34,11 @@ pub(super) struct Answering {
     metrics: Metrics,
     prompt_tokens: u64,
     output_tokens: u64,
-    bill: Option<Bill>,
+    bill: Option<Box<Bill>>,
 }
 
 impl Answering {
-    pub(super) fn new(lodge: &Lodge, entry: &ModelEntry, bill: Option<Bill>) -> Self {
+    pub(super) fn new(lodge: &Lodge, entry: &ModelEntry, bill: Option<Box<Bill>>) -> Self {
         Self {
             bill,
             model: entry.name.clone(),

@@ -1,5 +1,6 @@
 //! Counters with bounded labels: surfaces, method names, status codes and refusal words are all fixed sets.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -101,9 +102,14 @@ impl Metrics {
 
     /// Counts calls of the data plane from the rows they were tallied in.
     pub(crate) fn count_rows(&self, rows: &[CallRow]) {
+        // Many rows, few labels.
+        let mut sums = HashMap::<(&str, &str), u64>::new();
         for row in rows.iter().filter(|row| !row.upstream.is_empty()) {
-            let labels: Labels = vec![("upstream", row.upstream.to_string()), ("outcome", row.outcome.to_string())];
-            self.0.relayed.get_or_create(&labels).inc_by(row.counts.calls);
+            *sums.entry((&row.upstream, &row.outcome)).or_default() += row.counts.calls;
+        }
+        for ((upstream, outcome), calls) in sums {
+            let labels: Labels = vec![("upstream", upstream.to_owned()), ("outcome", outcome.to_owned())];
+            self.0.relayed.get_or_create(&labels).inc_by(calls);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::budget::Worst;
 /// The bill of a call whose answer is on its way. Dropped half-way it counts what has passed until then.
 pub(super) struct Counting {
     /// Until it was ended.
-    bill: Option<Bill>,
+    bill: Option<Box<Bill>>,
     /// How the call ended if the body comes to its end.
     outcome: &'static str,
     /// In a box, as most calls have none.
@@ -40,7 +40,7 @@ pub(crate) enum Counts {
 }
 
 impl Counting {
-    pub(super) fn new(bill: Bill, counts: Counts, status: StatusCode, headers: &HeaderMap) -> Self {
+    pub(super) fn new(bill: Box<Bill>, counts: Counts, status: StatusCode, headers: &HeaderMap) -> Self {
         let reading = match counts {
             Counts::Tokens { reserved } if status.is_success() => Some(Box::new(Reading::new(headers, reserved))),
             Counts::Tokens { .. } | Counts::Calls => None,

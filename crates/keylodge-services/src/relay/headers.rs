@@ -10,20 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// Removes what belongs to one connection only (RFC 9110, 7.6.1): `Connection` and every header it lists, and the
 /// headers that are such by themselves. Of `TE` only `trailers` stays, which says that the caller reads them.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let takes_trailers = headers.contains_key(TE) && lists(headers, &TE, "trailers");
-    let listed: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .into_iter()
-        .flat_map(members)
-        .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
-        .collect();
-    for name in listed {
-        headers.remove(name);
-    }
-    remove(headers, is_hop_by_hop);
-    if takes_trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
+    sweep(headers, |_| false);
 }
 
 /// The protocol that the caller wants to change to, if it is websocket: `Upgrade` counts only if `Connection` names it.
@@ -32,10 +19,12 @@ pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
 pub fn upgrade_wanted(headers: &HeaderMap) -> Option<HeaderValue> {
     let wanted = headers.get(UPGRADE)?;
     let is_websocket = members(wanted).any(|protocol| protocol.eq_ignore_ascii_case("websocket"));
-    (is_websocket && lists(headers, &CONNECTION, "upgrade")).then(|| HeaderValue::from_static("websocket"))
+    let is_said = headers.get_all(CONNECTION).into_iter().any(|value| lists(value, "upgrade"));
+    (is_websocket && is_said).then(|| HeaderValue::from_static("websocket"))
 }
 
-/// Removes what is between the caller and Keylodge, and what would tell the upstream who calls.
+/// Removes what belongs to one connection only, what is between the caller and Keylodge, and what would tell the upstream
+/// who calls.
 ///
 /// - credentials (`x-goog-api-key`, `authorization`, `cookie`): they open this house, not the next one;
 /// - `x-keylodge-*`: our own words;
@@ -47,14 +36,41 @@ pub fn upgrade_wanted(headers: &HeaderMap) -> Option<HeaderValue> {
 ///
 /// A name forgotten here leaks something about a caller; one too many takes a fact from the upstream that Gemini's
 /// servers do not read.
-pub fn drop_ours(headers: &mut HeaderMap) {
-    remove(headers, is_ours);
+pub fn keep_for_upstream(headers: &mut HeaderMap) {
+    sweep(headers, is_ours);
+}
+
+/// One pass over a request's or an answer's headers, most of which stay.
+fn sweep(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
+    let mut unwanted = Vec::new();
+    let mut takes_trailers = false;
+    for (name, value) in &*headers {
+        match name.as_str() {
+            "connection" => {
+                unwanted.extend(members(value).filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()));
+                unwanted.push(CONNECTION);
+            }
+            "te" => {
+                takes_trailers |= lists(value, "trailers");
+                unwanted.push(TE);
+            }
+            text if is_hop_by_hop(text) || is_unwanted(text) => unwanted.push(name.clone()),
+            _ => {}
+        }
+    }
+    // Removing twice is nothing the second time.
+    for name in unwanted {
+        headers.remove(name);
+    }
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
 }
 
 /// Removes from an answer what an upstream says of its own house: where it can be reached otherwise, which pages may read
 /// it. All of that would be taken for ours.
 pub fn drop_theirs(headers: &mut HeaderMap) {
-    remove(headers, |name| {
+    sweep(headers, |name| {
         matches!(name, "alt-svc" | "set-cookie" | "strict-transport-security") || name.starts_with("access-control-")
     });
 }
@@ -62,12 +78,10 @@ pub fn drop_theirs(headers: &mut HeaderMap) {
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
-        "connection"
-            | "keep-alive"
+        "keep-alive"
             | "proxy-authenticate"
             | "proxy-authorization"
             | "proxy-connection"
-            | "te"
             | "trailer"
             | "transfer-encoding"
             | "upgrade"
@@ -94,17 +108,9 @@ fn is_ours(name: &str) -> bool {
     ) || (name.starts_with("x-") && PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
 }
 
-fn remove(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
-    let unwanted: Vec<HeaderName> = headers.keys().filter(|name| is_unwanted(name.as_str())).cloned().collect();
-    for name in unwanted {
-        headers.remove(name);
-    }
-}
-
 /// Whether a header that is a list has this member, without its parameters.
-fn lists(headers: &HeaderMap, name: &HeaderName, member: &str) -> bool {
-    let mut all = headers.get_all(name).into_iter().flat_map(members);
-    all.any(|given| given.split(';').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(member)))
+fn lists(value: &HeaderValue, member: &str) -> bool {
+    members(value).any(|given| given.split(';').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(member)))
 }
 
 fn members(value: &HeaderValue) -> impl Iterator<Item = &str> {
@@ -180,7 +186,7 @@ mod tests {
         let usual = [("content-type", "application/json"), ("user-agent", "a"), ("user-agent", "b"), ("accept", "*/*")];
 
         check(strip_hop_by_hop, &usual, &usual);
-        check(drop_ours, &usual, &usual);
+        check(keep_for_upstream, &usual, &usual);
     }
 
     #[test]
@@ -196,7 +202,7 @@ mod tests {
     #[test]
     fn credentials_addresses_and_our_own_words_never_go_on() {
         check(
-            drop_ours,
+            keep_for_upstream,
             &[
                 ("authorization", "Bearer secret"),
                 ("cookie", "session=1"),

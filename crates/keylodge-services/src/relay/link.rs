@@ -15,6 +15,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -151,36 +152,60 @@ impl Pool {
     }
 }
 
-/// Where a caller's connection keeps the upstream connection that it used last, for its next call: a pair of sockets
-/// that stay together stay in the cache of one processor. When the caller goes, it goes back to the pool.
+/// What a caller's connection keeps for its next call: the upstream connection that it used last, since a pair of sockets
+/// that stay together stay in the cache of one processor, and a timer, since making one costs more than setting it. When
+/// the caller goes, the upstream connection goes back to the pool.
 #[derive(Default)]
-pub(crate) struct Pair(std::sync::Mutex<Option<(Arc<Pool>, Link)>>);
+pub(crate) struct Pair(std::sync::Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    link: Option<(Arc<Pool>, Link)>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
 
 impl Pair {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     pub(super) fn take(&self, pool: &Arc<Pool>) -> Option<Link> {
-        let mut pair = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match pair.take() {
-            Some((of, link)) if Arc::ptr_eq(&of, pool) => Some(link),
-            Some((of, link)) => {
-                of.put(link);
-                None
-            }
-            None => None,
+        let (of, link) = self.kept().link.take()?;
+        if Arc::ptr_eq(&of, pool) {
+            return Some(link);
         }
+        of.put(link);
+        None
     }
 
     pub(super) fn put(&self, pool: &Arc<Pool>, link: Link) {
-        let mut pair = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match &*pair {
-            None => *pair = Some((Arc::clone(pool), link)),
+        let mut kept = self.kept();
+        match &kept.link {
+            None => kept.link = Some((Arc::clone(pool), link)),
             Some(_) => pool.put(link),
         }
+    }
+
+    /// A timer that rings after so long.
+    pub(super) fn timer(&self, after: Duration) -> Pin<Box<Sleep>> {
+        let kept = self.kept().timer.take();
+        match kept {
+            Some(mut timer) => {
+                timer.as_mut().reset(Instant::now() + after);
+                timer
+            }
+            None => Box::pin(sleep(after)),
+        }
+    }
+
+    pub(super) fn keep_timer(&self, timer: Pin<Box<Sleep>>) {
+        self.kept().timer = Some(timer);
     }
 }
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        if let Some((pool, link)) = self.0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).take() {
+        if let Some((pool, link)) = self.kept().link.take() {
             pool.put(link);
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{CONNECTION, UPGRADE};
-use http::{Extensions, HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
@@ -30,9 +30,9 @@ pub(super) struct Tunnel {
 
 impl Wish {
     /// Ask before the headers of the caller's connection are removed.
-    pub(super) fn of(headers: &HeaderMap, extensions: &mut Extensions) -> Option<Self> {
-        let protocol = upgrade_wanted(headers)?;
-        extensions.remove().map(|caller| Self { caller, protocol })
+    pub(super) fn of<B>(request: &mut Request<B>) -> Option<Self> {
+        let protocol = upgrade_wanted(request.headers())?;
+        request.extensions_mut().remove().map(|caller| Self { caller, protocol })
     }
 
     /// Says to an upstream that the caller wants it, or to the caller that the upstream does.
@@ -51,7 +51,7 @@ impl Wish {
 impl Tunnel {
     /// Carries bytes both ways, in a task of its own, since the call's own ends with the answer's head. The call is in
     /// flight until a side hangs up.
-    pub(super) fn open(self, name: &Arc<str>, bill: Option<Bill>) {
+    pub(super) fn open(self, name: &Arc<str>, bill: Option<Box<Bill>>) {
         let name = Arc::clone(name);
         tokio::spawn(async move {
             let ended = self.carry().await;

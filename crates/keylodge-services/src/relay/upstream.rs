@@ -1,10 +1,13 @@
 //! An upstream at work: a request goes there, an answer comes back.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header, request};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
 use keylodge_gate::Clock;
 use keylodge_rules::upstream::{Health, Why};
@@ -115,14 +118,14 @@ impl Upstream {
     /// Sends a request on and gives the answer back, its body still on the way, the bill with it.
     pub(crate) async fn relay(
         &self,
-        parts: request::Parts,
+        request: Request<Outgoing>,
         rest: &str,
-        body: Outgoing,
         pair: &Arc<Pair>,
-        bill: Option<(Bill, Counts)>,
+        bill: Option<(Box<Bill>, Counts)>,
     ) -> Result<Response<Answer>, UpstreamError> {
+        let mut request = Some(request);
         let model = bill.as_ref().and_then(|(bill, _)| bill.model().cloned());
-        let asked = self.send_on(parts, rest, body, pair, model.as_ref()).await;
+        let asked = self.send_on(&mut request, rest, pair, model.as_ref()).await;
         match (asked, bill) {
             (Ok((response, tunnel)), None) => {
                 if let Some(tunnel) = tunnel {
@@ -153,50 +156,45 @@ impl Upstream {
     /// Sends a request of our own on and gives the answer back, its body still on the way.
     pub(crate) async fn ask(
         &self,
-        parts: request::Parts,
+        request: Request<Outgoing>,
         rest: &str,
-        body: Outgoing,
         pair: &Arc<Pair>,
         model: Option<&Arc<str>>,
     ) -> Result<Response<Answer>, UpstreamError> {
-        let (response, _) = self.send_on(parts, rest, body, pair, model).await?;
+        let (response, _) = self.send_on(&mut Some(request), rest, pair, model).await?;
         Ok(response)
     }
 
+    /// The request stays where it is until a connection takes it: moving it from step to step is most of what a step costs.
     async fn send_on(
         &self,
-        mut parts: request::Parts,
+        slot: &mut Option<Request<Outgoing>>,
         rest: &str,
-        body: Outgoing,
         pair: &Arc<Pair>,
         model: Option<&Arc<str>>,
-    ) -> Result<(Response<Answer>, Option<Tunnel>), UpstreamError> {
-        let wish = Wish::of(&parts.headers, &mut parts.extensions);
-        let longest = time_max(&parts.headers, self.settings.head_time_max);
-        parts.uri = self.uri(rest, parts.uri.query()).ok_or(UpstreamError::Path)?;
-        parts.version = Version::HTTP_11;
-        parts.extensions.clear();
-        headers::strip_hop_by_hop(&mut parts.headers);
-        headers::drop_ours(&mut parts.headers);
-        if self.settings.kind.has_models() {
-            // What is compressed cannot be read in passing.
-            parts.headers.remove(header::ACCEPT_ENCODING);
-        }
-        parts.headers.insert(header::HOST, self.host.clone());
-        if matches!(body, Outgoing::Whole(Some(_))) {
-            // It may have been rewritten; hyper says its length.
-            parts.headers.remove(header::CONTENT_LENGTH);
-        }
+    ) -> Result<(Response<Answer>, Option<Box<Tunnel>>), UpstreamError> {
+        let Some(request) = slot.as_mut() else { return Err(UpstreamError::Path) };
+        let wish = Wish::of(request);
+        let longest = time_max(request.headers(), self.settings.head_time_max);
+        self.prepare(request, rest)?;
         if let Some(wish) = &wish {
-            wish.say(&mut parts.headers);
+            wish.say(request.headers_mut());
         }
-        let carrying = self.carry(parts, body, model, pair);
-        let carried = tokio::time::timeout(longest, carrying).await.unwrap_or(Err(UpstreamError::TooSlow));
+        let mut timer = pair.timer(longest);
+        let carried = {
+            let mut carrying = pin!(self.carry(slot, model, pair));
+            poll_fn(|cx| match carrying.as_mut().poll(cx) {
+                Poll::Pending => timer.as_mut().poll(cx).map(|()| Err(UpstreamError::TooSlow)),
+                carried => carried,
+            })
+            .await
+        };
+        pair.keep_timer(timer);
         let (mut response, link, chosen) = match carried? {
             Carried::Streams(response, link, chosen) => (response, link, chosen),
             Carried::Told(mut told) => {
                 headers::strip_hop_by_hop(told.headers_mut());
-                return Ok((told, None));
+                return Ok((*told, None));
             }
         };
         headers::strip_hop_by_hop(response.headers_mut());
@@ -205,10 +203,30 @@ impl Upstream {
             let wish = wish.ok_or(UpstreamError::Switched)?;
             wish.say(response.headers_mut());
             let tunnel = wish.granted(&mut response, link, chosen);
-            return Ok((response.map(|_| Answer::Whole(None)), Some(tunnel)));
+            return Ok((response.map(|_| Answer::Whole(None)), Some(Box::new(tunnel))));
         }
         let response = response.map(|incoming| Answer::Relayed(self.relayed(incoming, link, pair, chosen)));
         Ok((response, None))
+    }
+
+    /// Makes a request of a caller's one of ours.
+    fn prepare(&self, request: &mut Request<Outgoing>, rest: &str) -> Result<(), UpstreamError> {
+        *request.uri_mut() = self.uri(rest, request.uri().query()).ok_or(UpstreamError::Path)?;
+        *request.version_mut() = Version::HTTP_11;
+        request.extensions_mut().clear();
+        let is_whole = matches!(request.body(), Outgoing::Whole(Some(_)));
+        let headers = request.headers_mut();
+        headers::keep_for_upstream(headers);
+        if self.settings.kind.has_models() {
+            // What is compressed cannot be read in passing.
+            headers.remove(header::ACCEPT_ENCODING);
+        }
+        if is_whole {
+            // It may have been rewritten; hyper says its length.
+            headers.remove(header::CONTENT_LENGTH);
+        }
+        headers.insert(header::HOST, self.host.clone());
+        Ok(())
     }
 
     pub(super) fn relayed(&self, incoming: Incoming, link: Link, pair: &Arc<Pair>, chosen: Option<Chosen>) -> Relayed {
@@ -216,16 +234,18 @@ impl Upstream {
         Relayed::new(incoming, link, pair, pool, chosen, self.settings.silence_max)
     }
 
+    /// Gives the request to a connection, and waits for the head of its answer.
     pub(super) async fn send(
         &self,
-        mut request: Request<Outgoing>,
+        slot: &mut Option<Request<Outgoing>>,
         pair: &Arc<Pair>,
     ) -> Result<(Response<Incoming>, Link), UpstreamError> {
         for _ in 0..CLOSED_MAX {
             let mut link = self.link(pair).await?;
+            let Some(request) = slot.take() else { break };
             match link.send(request).await {
                 Sent::Answered(response) => return Ok((response, link)),
-                Sent::Unsent(back) => request = *back,
+                Sent::Unsent(back) => *slot = Some(*back),
                 Sent::Failed(error) => return Err(UpstreamError::Broken(error)),
             }
         }
@@ -238,10 +258,14 @@ impl Upstream {
                 return Ok(link);
             }
         }
-        let trying = self.reach.knock().map_err(UpstreamError::Resting)?;
-        let connected = self.endpoint.connect().await;
-        trying.came_to(&connected);
-        connected.map_err(UpstreamError::Unreachable)
+        // In a box, as most calls find a connection that is open, and would carry this about.
+        Box::pin(async {
+            let trying = self.reach.knock().map_err(UpstreamError::Resting)?;
+            let connected = self.endpoint.connect().await;
+            trying.came_to(&connected);
+            connected.map_err(UpstreamError::Unreachable)
+        })
+        .await
     }
 
     /// The path as the upstream knows it, and the query as it came.

@@ -1,6 +1,7 @@
 //! What opens a key: its string, the one before it for a while, and who used which.
 
 use keylodge_rules::{KeyHash, KeyId, KeyUid, ProjectNumber, Revision};
+use serde_json::json;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -12,6 +13,9 @@ use crate::{Act, Committed, KeyError, KeyRecord, Sealed, StoreError};
 
 /// How many different callers of one string are remembered; the one heard of longest ago makes room.
 pub const CALLERS_MAX: i64 = 50;
+
+/// How many uses one statement writes.
+const USES_AT_ONCE: usize = 1000;
 
 impl Store {
     /// The strings of a key, the current one first.
@@ -203,29 +207,40 @@ impl Store {
     /// When the database does not answer; then none is counted.
     pub async fn note_uses(&self, uses: &[Use]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        for used in uses {
+        // A statement for many: one for each would cost more than all that it writes.
+        for uses in uses.chunks(USES_AT_ONCE) {
+            let rows = uses.iter().map(|used| {
+                let Use { uid, generation, caller_ip, client, calls, first_time, last_time } = used;
+                json!([
+                    uid.to_string(),
+                    generation,
+                    caller_ip,
+                    client,
+                    signed(*calls),
+                    first_time.micros(),
+                    last_time.micros()
+                ])
+            });
+            let rows = serde_json::Value::from_iter(rows).to_string();
             sqlx::query(
                 "INSERT INTO key_uses (uid, generation, caller_ip, client, calls, first_time, last_time)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM keys WHERE uid = ?1)
+                 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+                 FROM json_each(?) WHERE EXISTS (SELECT 1 FROM keys WHERE uid = value ->> 0)
                  ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
                      first_time = min(first_time, excluded.first_time), last_time = max(last_time, excluded.last_time)",
             )
-            .bind(used.uid.to_string())
-            .bind(used.generation)
-            .bind(&used.caller_ip)
-            .bind(&used.client)
-            .bind(signed(used.calls))
-            .bind(used.first_time.micros())
-            .bind(used.last_time.micros())
+            .bind(&rows)
             .execute(&mut *tx)
             .await?;
             sqlx::query(
-                "DELETE FROM key_uses WHERE uid = ?1 AND generation = ?2 AND (caller_ip, client) IN (
-                     SELECT caller_ip, client FROM key_uses WHERE uid = ?1 AND generation = ?2
-                     ORDER BY last_time DESC LIMIT -1 OFFSET ?3)",
+                "DELETE FROM key_uses WHERE (uid, generation, caller_ip, client) IN (
+                     SELECT uid, generation, caller_ip, client FROM (
+                         SELECT uid, generation, caller_ip, client,
+                             row_number() OVER (PARTITION BY uid, generation ORDER BY last_time DESC) AS place
+                         FROM key_uses WHERE (uid, generation) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?)))
+                     WHERE place > ?)",
             )
-            .bind(used.uid.to_string())
-            .bind(used.generation)
+            .bind(&rows)
             .bind(CALLERS_MAX)
             .execute(&mut *tx)
             .await?;

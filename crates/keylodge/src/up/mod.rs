@@ -9,7 +9,7 @@ mod welcome;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use keylodge_gate::{Clock, Entropy, Judge, Ledger, Names, Peer};
+use keylodge_gate::{Clock, Entropy, Judge, Ledger, Names};
 use keylodge_rules::Timestamp;
 use keylodge_services::observe::{Metrics, chain};
 use keylodge_services::{
@@ -107,16 +107,12 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
         _ => None,
     };
 
-    let service = |plane: Plane| move |_: Peer| plane.visit();
     let listeners = match control_listener {
         Some(control) => {
             let data = Plane::new(&lodge, router::data(&lodge));
-            vec![
-                (data_listener, service(data)),
-                (control, service(Plane::without_doors(&lodge, router::control(&lodge)))),
-            ]
+            vec![(data_listener, data), (control, Plane::without_doors(&lodge, router::control(&lodge)))]
         }
-        None => vec![(data_listener, service(Plane::new(&lodge, router(&lodge))))],
+        None => vec![(data_listener, Plane::new(&lodge, router(&lodge)))],
     };
     tokio::select! {
         () = listen::serve(listeners, &config.listeners, stop_signal) => {}

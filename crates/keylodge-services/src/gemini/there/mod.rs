@@ -37,7 +37,7 @@ pub(super) struct Call<'call> {
     pub(super) verb: Verb,
     pub(super) query: &'call Query,
     pub(super) deadline: Instant,
-    pub(super) bill: &'call mut Option<Bill>,
+    pub(super) bill: &'call mut Option<Box<Bill>>,
     pub(super) envelope: Envelope,
 }
 
@@ -61,7 +61,7 @@ impl Call<'_> {
     }
 
     fn counts_use(&self) -> bool {
-        self.bill.as_ref().is_some_and(Bill::counts_use)
+        self.bill.as_ref().is_some_and(|bill| bill.counts_use())
     }
 
     /// Reserves what a call may use at most, and has its answers shortened where a budget allows no more.

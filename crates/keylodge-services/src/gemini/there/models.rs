@@ -76,9 +76,8 @@ async fn get(elsewhere: &Elsewhere, path: &str, query: Uri, deadline: Instant) -
     let of_error = |error: UpstreamError| Said { http: 503, status: failure::upstream(&upstream.name, &error) };
     let mut request = Request::new(Outgoing::Whole(None));
     *request.uri_mut() = query;
-    let (parts, body) = request.into_parts();
     let answer = async {
-        let response = upstream.ask(parts, path, body, &Arc::default(), None).await.map_err(of_error)?;
+        let response = upstream.ask(request, path, &Arc::default(), None).await.map_err(of_error)?;
         let (head, body) = response.into_parts();
         let http = head.status.as_u16();
         let bytes = Limited::new(body, LIST_BYTES_MAX).collect().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::request;
+use http::{Request, request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::identify::Verb;
@@ -47,7 +47,8 @@ pub(super) async fn answer(call: &mut Call<'_>, parts: &request::Parts, body: Bo
     let path = format!("/{}/models/{model}:{}", call.version, call.verb.path_word());
     let counts = if uses_tokens { Counts::Tokens { reserved } } else { Counts::Calls };
     let bill = call.bill.take().map(|bill| (bill, counts));
-    let mut response = match upstream.relay(parts.clone(), &path, body, &Arc::default(), bill).await {
+    let request = Request::from_parts(parts.clone(), body);
+    let mut response = match upstream.relay(request, &path, &Arc::default(), bill).await {
         Ok(response) => response,
         Err(error) => return Ok(failure::of_upstream(&upstream.name, &error, call.envelope)),
     };

@@ -61,10 +61,9 @@ pub(super) async fn answer(call: &mut Call<'_>, body: Body) -> Result<Response, 
     let mut request = Request::new(Outgoing::Whole(Some(chat.body)));
     *request.method_mut() = Method::POST;
     request.headers_mut().insert(CONTENT_TYPE, JSON);
-    let (parts, body) = request.into_parts();
     let model = call.bill.as_ref().and_then(|bill| bill.model().cloned());
     let pair = Arc::default();
-    let asking = upstream.ask(parts, "/chat/completions", body, &pair, model.as_ref());
+    let asking = upstream.ask(request, "/chat/completions", &pair, model.as_ref());
     let answered = timeout_at(call.deadline, asking).await.unwrap_or(Err(UpstreamError::TooSlow));
     let response = match answered {
         Ok(response) => response,
@@ -124,7 +123,7 @@ async fn refused(call: &mut Call<'_>, response: http::Response<Answer>) -> Respo
 /// What a call takes, until it is over. Where the upstream never told its counts, they are what was reserved for the input,
 /// and a token for each piece that came.
 struct Taking {
-    bill: Option<Bill>,
+    bill: Option<Box<Bill>>,
     reserved: Worst,
     pieces: u64,
     said: Option<Said>,

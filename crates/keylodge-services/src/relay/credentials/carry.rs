@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, request};
+use http::{Request, Response};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -29,7 +29,7 @@ pub(in crate::relay) enum Carried {
     /// With a body that is on its way. The credential is in flight until that has come.
     Streams(Response<Incoming>, Link, Option<Chosen>),
     /// With an error whose body was looked at.
-    Told(Response<Answer>),
+    Told(Box<Response<Answer>>),
 }
 
 impl Upstream {
@@ -38,25 +38,22 @@ impl Upstream {
     /// and the call's body is at hand.
     pub(in crate::relay) async fn carry(
         &self,
-        parts: request::Parts,
-        body: Outgoing,
+        slot: &mut Option<Request<Outgoing>>,
         model: Option<&Arc<str>>,
         pair: &Arc<Pair>,
     ) -> Result<Carried, UpstreamError> {
         let Some(place) = &self.settings.credential else {
-            let (response, link) = self.send(Request::from_parts(parts, body), pair).await?;
+            let (response, link) = self.send(slot, pair).await?;
             return Ok(Carried::Streams(response, link, None));
         };
         let mut chosen = self.credentials.choose(model)?;
-        let mut request = (parts, body);
         let mut tries = 1;
         loop {
-            let again = self.again(&request).filter(|_| tries < TRIES_MAX);
-            let (mut parts, body) = request;
-            if let Some(chosen) = &chosen {
-                parts.headers.insert(place.name.clone(), chosen.secret());
+            let again = slot.as_ref().filter(|_| tries < TRIES_MAX).and_then(|request| self.again(request));
+            if let (Some(chosen), Some(request)) = (&chosen, slot.as_mut()) {
+                request.headers_mut().insert(place.name.clone(), chosen.secret());
             }
-            let (response, link) = self.send(Request::from_parts(parts, body), pair).await?;
+            let (response, link) = self.send(slot, pair).await?;
             let Some(used) = chosen.take() else { return Ok(Carried::Streams(response, link, None)) };
             let status = response.status();
             if !said::is_open(self.settings.kind, status) {
@@ -65,33 +62,34 @@ impl Upstream {
             }
             let (head, incoming) = response.into_parts();
             let relayed = self.relayed(incoming, link, pair, None);
-            let (looked_at, answer) = look_at(Answer::Relayed(relayed)).await;
+            let (looked_at, answer) = Box::pin(look_at(Answer::Relayed(relayed))).await;
             let answered = said::by_body(self.settings.kind, status, &head.headers, &looked_at);
             used.answered(answered);
             drop(used);
-            let next = match (answered, again) {
-                (Answered::TooMany(_) | Answered::Refused, Some(again)) => {
-                    self.credentials.choose(model).ok().flatten().zip(Some(again))
-                }
+            let next = match (answered, &again) {
+                (Answered::TooMany(_) | Answered::Refused, Some(_)) => self.credentials.choose(model).ok().flatten(),
                 _ => None,
             };
             match next {
-                Some((next, again)) => (chosen, request, tries) = (Some(next), again, tries + 1),
+                Some(next) => (chosen, *slot, tries) = (Some(next), again, tries + 1),
                 // What the upstream says of our key, its caller would take for his own.
                 None if answered == Answered::Refused => return Err(UpstreamError::Credential),
-                None => return Ok(Carried::Told(Response::from_parts(head, answer))),
+                None => return Ok(Carried::Told(Box::new(Response::from_parts(head, answer)))),
             }
         }
     }
 
     /// A second of a request, if there is another credential that it could go with and its body is at hand.
-    fn again(&self, (parts, body): &(request::Parts, Outgoing)) -> Option<(request::Parts, Outgoing)> {
-        match body {
-            Outgoing::Whole(bytes) if self.credentials.are_several() => {
-                Some((parts.clone(), Outgoing::Whole(bytes.clone())))
-            }
-            Outgoing::Whole(_) | Outgoing::Streamed(_) | Outgoing::Layered(_) => None,
+    fn again(&self, request: &Request<Outgoing>) -> Option<Request<Outgoing>> {
+        let Outgoing::Whole(bytes) = request.body() else { return None };
+        if !self.credentials.are_several() {
+            return None;
         }
+        let mut again = Request::new(Outgoing::Whole(bytes.clone()));
+        again.method_mut().clone_from(request.method());
+        again.uri_mut().clone_from(request.uri());
+        again.headers_mut().clone_from(request.headers());
+        Some(again)
     }
 }
 

@@ -11,11 +11,12 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use keylodge_gate::{Peer, TrustedProxies};
+use keylodge_services::Visit;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::front::{Answer, Front};
+use super::front::Front;
 use super::held::Held;
 use super::proxy_header::{self, Source};
 use super::stop::Told;
@@ -67,11 +68,11 @@ impl Connections {
     ///
     /// # Errors
     /// Whatever ended it early.
-    pub(super) async fn serve<S: Answer>(
+    pub(super) async fn serve(
         &self,
         stream: TcpStream,
         socket: SocketAddr,
-        answer: S,
+        visit: Visit,
         mut told: Told,
     ) -> Result<(), Failure> {
         let mut held = Held::new(stream);
@@ -94,7 +95,7 @@ impl Connections {
             // Nothing was asked yet.
             () = &mut told => return Ok(()),
         };
-        let front = Front::new(answer, peer, &self.proxies, limits.headers_max);
+        let front = Front::new(visit, peer, &self.proxies, limits.headers_max);
         match begun {
             Begun::Plain(stream) => self.http.serve(stream, version, front, told).await,
             Begun::Tls(stream) => self.http.serve(*stream, version, front, told).await,
@@ -159,10 +160,9 @@ impl Http {
         Self { first, second, limits }
     }
 
-    async fn serve<I, S>(&self, stream: I, version: Version, front: Front<S>, told: Told) -> Result<(), Failure>
+    async fn serve<I>(&self, stream: I, version: Version, front: Front, told: Told) -> Result<(), Failure>
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        S: Answer,
     {
         let stream = TokioIo::new(stream);
         match version {

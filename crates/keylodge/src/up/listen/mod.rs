@@ -18,14 +18,14 @@ mod tls;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use keylodge_gate::{Peer, TrustedProxies};
+use keylodge_gate::TrustedProxies;
+use keylodge_services::Plane;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::settings::{Listen, Listeners};
 use connection::{Connections, Http};
-use front::Answer;
 use stop::Stop;
 
 pub(crate) use stop::StopSignal;
@@ -68,21 +68,16 @@ impl Listener {
 
 /// Serves until told to stop, then drains. Told once more, or after the limit, it cuts off what is left.
 ///
-/// Beside each listener stands what makes the service of one connection, from the connection's own end; whoever called
-/// is in each request as a [`Peer`].
-pub(crate) async fn serve<M, S>(listeners: Vec<(Listener, M)>, settings: &Listeners, mut signal: StopSignal)
-where
-    M: Fn(Peer) -> S + Send + 'static,
-    S: Answer,
-{
+/// Beside each listener stands the plane that answers there.
+pub(crate) async fn serve(listeners: Vec<(Listener, Plane)>, settings: &Listeners, mut signal: StopSignal) {
     let stop = Stop::new();
     let proxies = Arc::new(settings.proxies.clone());
     let http = Arc::new(Http::new(settings.http));
     let mut accepting = JoinSet::new();
-    for (listener, answer) in listeners {
+    for (listener, plane) in listeners {
         accepting.spawn(accept(Accept {
             listener,
-            answer,
+            plane,
             places: Arc::new(Semaphore::new(settings.connections_max)),
             proxies: Arc::clone(&proxies),
             http: Arc::clone(&http),
@@ -117,9 +112,9 @@ where
 }
 
 /// What one listener works with.
-struct Accept<M> {
+struct Accept {
     listener: Listener,
-    answer: M,
+    plane: Plane,
     places: Arc<Semaphore>,
     proxies: Arc<TrustedProxies>,
     http: Arc<Http>,
@@ -127,12 +122,8 @@ struct Accept<M> {
 }
 
 /// Takes connections until told to stop. Gives back those that go on.
-async fn accept<M, S>(accept: Accept<M>) -> JoinSet<()>
-where
-    M: Fn(Peer) -> S + Send + 'static,
-    S: Answer,
-{
-    let Accept { listener, answer, places, proxies, http, stop } = accept;
+async fn accept(accept: Accept) -> JoinSet<()> {
+    let Accept { listener, plane, places, proxies, http, stop } = accept;
     let Listener { socket, tls, proxy_protocol, .. } = listener;
     let shared = Arc::new(Connections { tls, proxy_protocol, proxies, http, stranger_warned: Once::new() });
     let mut connections = JoinSet::new();
@@ -154,10 +145,10 @@ where
         };
         // Small chunks of a stream must leave at once.
         let _ = stream.set_nodelay(true);
-        let service = answer(Peer::direct(peer));
+        let visit = plane.visit();
         let (shared, told) = (Arc::clone(&shared), stop.told());
         connections.spawn(async move {
-            if let Err(error) = shared.serve(stream, peer, service, told).await {
+            if let Err(error) = shared.serve(stream, peer, visit, told).await {
                 tracing::debug!(%peer, error = %error, "a connection ended badly");
             }
             drop(place);
