@@ -4,13 +4,21 @@
 //! is to be removed. Run them before the upstream's own headers are set: a caller who lists `x-goog-api-key` in
 //! `Connection` then removes only its own.
 
-use http::header::{CONNECTION, TE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Removes what belongs to one connection only (RFC 9110, 7.6.1): `Connection` and every header it lists, and the
 /// headers that are such by themselves. Of `TE` only `trailers` stays, which says that the caller reads them.
+///
+/// Where there was a `Transfer-Encoding`, `Content-Length` goes, too: it said nothing (RFC 9112, 6.3), and would say
+/// something without it.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
     sweep(headers, |_| false);
+}
+
+/// Removes from an answer what belongs to one connection only, and what looks like our own words (`x-keylodge-*`).
+pub fn keep_for_caller(headers: &mut HeaderMap) {
+    sweep(headers, |name| name.starts_with("x-keylodge-"));
 }
 
 /// The protocol that the caller wants to change to, if it is websocket: `Upgrade` counts only if `Connection` names it.
@@ -28,6 +36,7 @@ pub fn upgrade_wanted(headers: &HeaderMap) -> Option<HeaderValue> {
 ///
 /// - credentials (`x-goog-api-key`, `authorization`, `cookie`): they open this house, not the next one;
 /// - `x-keylodge-*`: our own words;
+/// - `x-http-method-override`, `x-original-url` and their like: they would make it another request than was let through;
 /// - `x-goog-user-project`: names a project of ours, and Google would refuse a project it does not know;
 /// - `x-goog-iam-authorization-token`, `x-goog-authenticated-user-*` and such of front ends before us: identities;
 /// - proofs of the caller for the restrictions of our keys (`referer`, `origin`, `x-android-*`, `x-ios-*`): they would
@@ -54,6 +63,7 @@ fn sweep(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
                 takes_trailers |= lists(value, "trailers");
                 unwanted.push(TE);
             }
+            "transfer-encoding" => unwanted.extend([TRANSFER_ENCODING, CONTENT_LENGTH]),
             text if is_hop_by_hop(text) || is_unwanted(text) => unwanted.push(name.clone()),
             _ => {}
         }
@@ -83,7 +93,6 @@ fn is_hop_by_hop(name: &str) -> bool {
             | "proxy-authorization"
             | "proxy-connection"
             | "trailer"
-            | "transfer-encoding"
             | "upgrade"
     )
 }
@@ -104,7 +113,12 @@ fn is_ours(name: &str) -> bool {
             | "x-goog-iam-authorization-token"
             | "x-goog-iap-jwt-assertion"
             | "x-goog-user-project"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-original-url"
             | "x-real-ip"
+            | "x-rewrite-url"
     ) || (name.starts_with("x-") && PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
 }
 
@@ -182,6 +196,17 @@ mod tests {
     }
 
     #[test]
+    fn a_length_that_an_encoding_made_void_goes_with_it() {
+        check(strip_hop_by_hop, &[("content-length", "5"), ("transfer-encoding", "chunked")], &[]);
+        check(strip_hop_by_hop, &[("content-length", "5")], &[("content-length", "5")]);
+    }
+
+    #[test]
+    fn an_upstream_does_not_speak_our_words() {
+        check(keep_for_caller, &[("x-keylodge-engine", "mine"), ("keep-alive", "5"), ("x-b", "1")], &[("x-b", "1")]);
+    }
+
+    #[test]
     fn a_request_without_such_headers_stays_as_it_is() {
         let usual = [("content-type", "application/json"), ("user-agent", "a"), ("user-agent", "b"), ("accept", "*/*")];
 
@@ -209,6 +234,11 @@ mod tests {
                 ("x-goog-api-key", "secret"),
                 ("x-goog-user-project", "demo"),
                 ("x-keylodge-anything", "1"),
+                ("x-http-method-override", "DELETE"),
+                ("x-http-method", "DELETE"),
+                ("x-method-override", "DELETE"),
+                ("x-original-url", "/admin"),
+                ("x-rewrite-url", "/admin"),
                 ("x-forwarded-for", "203.0.113.5"),
                 ("forwarded", "for=203.0.113.5"),
                 ("referer", "https://app.example/"),
