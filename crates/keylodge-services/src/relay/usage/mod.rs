@@ -46,11 +46,12 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// What is paid for: thoughts are output.
+    /// What is paid for: thoughts are output, and so is what the total has beyond all that is named.
     #[must_use]
     pub fn paid(&self) -> quota::Tokens {
-        let Self { input, output, cached, thoughts, .. } = *self;
-        quota::Tokens { input, cached_input: cached, output: output.saturating_add(thoughts) }
+        let Self { input, output, cached, thoughts, total } = *self;
+        let output = output.saturating_add(thoughts).max(total.saturating_sub(input));
+        quota::Tokens { input, cached_input: cached, output }
     }
 
     /// Reads a `usageMetadata`. Counts that are absent are 0; numbers may come as strings.

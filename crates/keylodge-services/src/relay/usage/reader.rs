@@ -80,11 +80,11 @@ impl UsageReader {
     }
 
     /// Whether a chunk of a stream ended with the last of these bytes, the ones that were read last, so that another could
-    /// follow.
+    /// follow. An answer that is one JSON object has no such places, however it is cut.
     #[must_use]
     pub fn is_between_chunks(&self, bytes: &[u8]) -> bool {
         match self.kind {
-            Kind::Json => self.scan.depth + 1 == self.scan.base && bytes.trim_ascii_end().ends_with(b"}"),
+            Kind::Json => self.scan.base == 2 && self.scan.depth == 1 && bytes.trim_ascii_end().ends_with(b"}"),
             Kind::Sse => matches!(self.line, Line::Start(0)),
         }
     }
