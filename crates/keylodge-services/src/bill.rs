@@ -27,6 +27,7 @@ pub(crate) struct Bill {
     pub(crate) tokens: Tokens,
     /// What it took from limits.
     charge: Option<Charge>,
+    is_unsent: bool,
     is_void: bool,
 }
 
@@ -65,6 +66,7 @@ impl Bill {
             outcome: CALLER_GONE,
             tokens: Tokens::default(),
             charge: None,
+            is_unsent: false,
             is_void: false,
         })
     }
@@ -106,6 +108,11 @@ impl Bill {
         self.lodge.prices.price(self.model.as_deref()?).copied()
     }
 
+    /// Nothing was asked of anybody: when the call is over, all it took is given back.
+    pub(crate) const fn unsent(&mut self) {
+        self.is_unsent = true;
+    }
+
     /// The call never went on: all it took is given back, and nothing is counted here.
     pub(crate) fn void(mut self) {
         self.charge = None;
@@ -135,10 +142,10 @@ impl Drop for Bill {
             if charge.would_refuse().next().is_some() && shadow.is_empty() {
                 shadow = "limit_exceeded";
             }
-            match self.outcome {
-                // Nothing was asked of anybody.
-                UNREACHABLE => drop(charge),
-                _ => charge.settle(&Amounts { requests: 1, input_tokens: input, output_tokens: output, cost_nanos }),
+            if self.is_unsent {
+                drop(charge);
+            } else {
+                charge.settle(&Amounts { requests: 1, input_tokens: input, output_tokens: output, cost_nanos });
             }
         }
         if self.is_void {

@@ -18,6 +18,36 @@ pub(crate) struct Worst {
     pub(crate) is_capped: bool,
 }
 
+/// What was reserved for a call whose tokens are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reserved {
+    /// With as much output as was affordable.
+    pub(crate) worst: Worst,
+    /// Whether the answer comes as it is made, so that what has come of it says what it took.
+    pub(crate) streams: bool,
+    /// Whether a limit that refuses counts output: then no stream goes on past what was reserved.
+    pub(crate) is_bound: bool,
+}
+
+impl Reserved {
+    /// Tokens of all answers.
+    pub(crate) const fn output(&self) -> u64 {
+        self.worst.output.saturating_mul(self.worst.answers)
+    }
+
+    /// All of it: what an answer is charged that does not say what it took.
+    pub(crate) const fn whole(&self) -> Tokens {
+        Tokens { input: self.worst.input, cached_input: 0, output: self.output() }
+    }
+
+    /// What a call is charged that ended before it said what it took, when no more output than this has come. An answer
+    /// that comes in one piece was made whole before its first byte.
+    pub(crate) fn broken_off(&self, output_seen_max: u64) -> Tokens {
+        let whole = self.whole();
+        if self.streams { Tokens { output: output_seen_max.min(whole.output), ..whole } } else { whole }
+    }
+}
+
 impl Worst {
     fn amounts(&self, output_each: u64, price: Option<&Price>) -> Amounts {
         let output = output_each.saturating_mul(self.answers);
@@ -56,6 +86,17 @@ impl Bill {
                 Err(refusal) => return Err(refusal),
             }
         }
+    }
+
+    /// Whether a limit that refuses counts the tokens of an answer, or what they cost.
+    pub(crate) fn is_output_bound(&self) -> bool {
+        let costs = || self.price().is_some_and(|price| price.output_per_million > 0);
+        self.left(Metric::OutputTokens).is_some() || (self.left(Metric::Cost).is_some() && costs())
+    }
+
+    /// Whether a budget that refuses has no price to reckon with.
+    pub(crate) fn lacks_price(&self) -> bool {
+        self.price().is_none() && self.left(Metric::Cost).is_some()
     }
 
     /// How many tokens of output are left, over all answers.

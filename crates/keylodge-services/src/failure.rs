@@ -257,6 +257,11 @@ pub(crate) fn upstream(name: &str, error: &UpstreamError) -> Status {
         UpstreamError::Credential => {
             Status::new(Code::Unavailable, CREDENTIAL).with(Detail::RetryInfo(Duration::from_secs(60)))
         }
+        UpstreamError::Unread => Status::new(
+            Code::Unavailable,
+            "The server behind this API refused the call in words that are not passed on. Try again.",
+        )
+        .with(retry),
         UpstreamError::TooSlow => too_slow(),
         UpstreamError::Path => Status::new(Code::InvalidArgument, "The path cannot be passed on as it is."),
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::usage::{Kind, UsageReader};
 use crate::bill::{BROKEN, Bill, outcome};
-use crate::budget::Worst;
+use crate::budget::Reserved;
 
 /// The bill of a call whose answer is on its way. Dropped half-way it counts what has passed until then.
 pub(super) struct Counting {
@@ -23,7 +23,10 @@ pub(super) struct Counting {
 struct Reading {
     reader: UsageReader,
     kind: Kind,
-    reserved: Option<Worst>,
+    reserved: Option<Reserved>,
+    /// Whether its bytes are what they say: no encoding lies over them.
+    is_plain: bool,
+    ending: Ending,
 }
 
 /// What is counted of an answer.
@@ -31,19 +34,16 @@ struct Reading {
 pub(crate) enum Counts {
     /// That there was one.
     Calls,
-    /// The tokens that an answer of the Gemini API tells of, too. Those of an answer that breaks off before it told are
-    /// what its bytes can be at most, and no more than was reserved.
-    Tokens {
-        /// What was reserved, if something was.
-        reserved: Option<Worst>,
-    },
+    /// The tokens that an answer of the Gemini API tells of, too. One that ends without a word of them is charged all that
+    /// was reserved, if something was. Of one that breaks off before, it is what its bytes can be at most, and no more.
+    Tokens(Option<Reserved>),
 }
 
 impl Counting {
     pub(super) fn new(bill: Box<Bill>, counts: Counts, status: StatusCode, headers: &HeaderMap) -> Self {
         let reading = match counts {
-            Counts::Tokens { reserved } if status.is_success() => Some(Box::new(Reading::new(headers, reserved))),
-            Counts::Tokens { .. } | Counts::Calls => None,
+            Counts::Tokens(reserved) if status.is_success() => Some(Box::new(Reading::new(headers, reserved))),
+            Counts::Tokens(_) | Counts::Calls => None,
         };
         Self { bill: Some(bill), outcome: outcome(status), reading }
     }
@@ -51,66 +51,78 @@ impl Counting {
     /// Reads the next piece. Where a stream has gone on for longer than was reserved, gives its last chunk: after it,
     /// nothing more may be passed on.
     pub(super) fn read(&mut self, bytes: &Bytes) -> Option<Bytes> {
-        let reading = self.reading.as_mut()?;
-        reading.reader.push(bytes);
-        reading.last(bytes)
+        self.reading.as_mut()?.read(bytes)
     }
 
     /// The body came to its end.
     pub(super) fn done(mut self) {
-        self.end(Some(self.outcome));
+        self.end(Some(self.outcome), Reading::complete);
     }
 
     /// The body broke off.
     pub(super) fn broken(mut self) {
-        self.end(Some(BROKEN));
+        self.end(Some(BROKEN), Reading::broken_off);
     }
 
-    fn end(&mut self, outcome: Option<&'static str>) {
+    fn end(&mut self, outcome: Option<&'static str>, tokens: fn(&Reading) -> Tokens) {
         let Some(mut bill) = self.bill.take() else { return };
         if let Some(outcome) = outcome {
             bill.outcome = outcome;
         }
         if let Some(reading) = &self.reading {
-            bill.tokens = reading.tokens();
+            bill.tokens = tokens(reading);
         }
     }
 }
 
 impl Drop for Counting {
     fn drop(&mut self) {
-        self.end(None);
+        self.end(None, Reading::broken_off);
     }
 }
 
 impl Reading {
-    fn new(headers: &HeaderMap, reserved: Option<Worst>) -> Self {
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let is_events = content_type.is_some_and(|text| text.starts_with("text/event-stream"));
+    fn new(headers: &HeaderMap, reserved: Option<Reserved>) -> Self {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let is_events = text(header::CONTENT_TYPE).is_some_and(|text| text.starts_with("text/event-stream"));
         let kind = if is_events { Kind::Sse } else { Kind::Json };
-        Self { reader: UsageReader::new(kind), kind, reserved }
+        let is_plain = headers.get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
+        Self { reader: UsageReader::new(kind), kind, reserved, is_plain, ending: Ending::default() }
     }
 
-    fn tokens(&self) -> Tokens {
-        match (self.reader.tokens(), self.reserved) {
-            (Some(tokens), _) => tokens.paid(),
-            (None, None) => Tokens::default(),
-            (None, Some(reserved)) => {
-                let output = self.reader.output_tokens_seen_max().min(reserved.output.saturating_mul(reserved.answers));
-                Tokens { input: reserved.input, cached_input: 0, output }
-            }
-        }
-    }
-
-    /// A server that keeps to `maxOutputTokens` never comes here: more than was reserved cannot be answered then.
-    fn last(&self, bytes: &Bytes) -> Option<Bytes> {
-        let reserved = self.reserved?;
-        let tokens = self.reader.tokens()?;
-        let is_over = tokens.paid().output > reserved.output.saturating_mul(reserved.answers);
-        if !is_over || !self.reader.is_between_chunks(bytes) {
+    fn read(&mut self, bytes: &[u8]) -> Option<Bytes> {
+        if !self.is_plain {
             return None;
         }
-        let candidates: Vec<_> = (0..reserved.answers)
+        self.reader.push(bytes);
+        let reserved = self.reserved.filter(|reserved| reserved.streams && reserved.is_bound)?;
+        self.ending.read(bytes);
+        self.last(reserved, bytes)
+    }
+
+    /// What an answer took that came to its end.
+    fn complete(&self) -> Tokens {
+        let reserved = || self.reserved.map(|reserved| reserved.whole()).unwrap_or_default();
+        self.reader.tokens().map_or_else(reserved, |tokens| tokens.paid())
+    }
+
+    /// What an answer took that did not.
+    fn broken_off(&self) -> Tokens {
+        match (self.reader.tokens(), self.reserved) {
+            (None, Some(reserved)) if self.is_plain => reserved.broken_off(self.reader.output_tokens_seen_max()),
+            _ => self.complete(),
+        }
+    }
+
+    /// A server that keeps to `maxOutputTokens` never comes here: more than was reserved cannot be answered then. One that
+    /// has said why it ends needs nobody to end it.
+    fn last(&self, reserved: Reserved, bytes: &[u8]) -> Option<Bytes> {
+        let tokens = self.reader.tokens()?;
+        let is_over = tokens.paid().output > reserved.output();
+        if !is_over || self.ending.is_said || !self.reader.is_between_chunks(bytes) {
+            return None;
+        }
+        let candidates: Vec<_> = (0..reserved.worst.answers)
             .map(|index| json!({"content": {"parts": [{"text": ""}], "role": "model"}, "finishReason": "MAX_TOKENS", "index": index}))
             .collect();
         let usage = json!({
@@ -125,5 +137,50 @@ impl Reading {
             Kind::Json => format!(",\r\n{chunk}]"),
         };
         Some(text.into())
+    }
+}
+
+/// Notices that an answer says why it ends. The name in its quotes stands in no text: there, quotes are escaped.
+#[derive(Default)]
+struct Ending {
+    is_said: bool,
+    /// The end of what was read, where the name may have begun.
+    tail: Vec<u8>,
+}
+
+impl Ending {
+    const NAME: &[u8] = b"\"finishReason\"";
+
+    fn read(&mut self, bytes: &[u8]) {
+        let overlap = Self::NAME.len() - 1;
+        self.tail.extend_from_slice(&bytes[..bytes.len().min(overlap)]);
+        self.is_said |= [&self.tail, bytes].iter().any(|text| memchr::memmem::find(text, Self::NAME).is_some());
+        if bytes.len() >= overlap {
+            self.tail.clear();
+            self.tail.extend_from_slice(&bytes[bytes.len() - overlap..]);
+        } else {
+            self.tail.drain(..self.tail.len().saturating_sub(overlap));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_that_an_answer_ends_is_noticed_however_it_is_cut_and_not_in_a_text() {
+        let is_said = |pieces: &[&str]| {
+            let mut ending = Ending::default();
+            pieces.iter().for_each(|piece| ending.read(piece.as_bytes()));
+            ending.is_said
+        };
+        let text = r#"{"candidates": [{"finishReason": "STOP"}]}"#;
+
+        for cut in 0..=text.len() {
+            assert!(is_said(&[&text[..cut], &text[cut..]]), "{cut}");
+        }
+        assert!(is_said(&text.split("").collect::<Vec<_>>()));
+        assert!(!is_said(&[r#"{"text": "\"finishReason\""}"#, r#"{"finish": 1}"#]));
     }
 }

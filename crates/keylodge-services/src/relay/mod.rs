@@ -20,6 +20,7 @@ pub mod openai;
 mod reach;
 mod settings;
 mod tunnel;
+mod underway;
 mod upstream;
 pub mod usage;
 mod wire;
@@ -33,6 +34,7 @@ pub(crate) use door::Door;
 pub(crate) use link::Pair;
 pub use method::MethodRule;
 pub use settings::{Base, CredentialHeader, Kind, Place, UpstreamSettings};
+pub(crate) use underway::Underway;
 pub(crate) use upstream::{Upstream, UpstreamError};
 
 use std::sync::Arc;

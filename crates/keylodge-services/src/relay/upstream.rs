@@ -21,6 +21,7 @@ use super::link::{Endpoint, Link, LinkError, Pair, Pool, Sent};
 use super::reach::Reach;
 use super::settings::UpstreamSettings;
 use super::tunnel::{Tunnel, Wish};
+use super::underway::Underway;
 use crate::bill::{BROKEN, Bill, UNREACHABLE};
 use crate::observe::chain;
 
@@ -52,6 +53,8 @@ pub(crate) enum UpstreamError {
     NoneFree(NoneFree),
     /// It takes none of our credentials.
     Credential,
+    /// It refused the call in words that cannot be looked through, and may name our credential.
+    Unread,
     /// It changed to another protocol, which nobody had asked for.
     Switched,
 }
@@ -67,11 +70,24 @@ impl UpstreamError {
     pub(crate) const fn outcome(&self) -> &'static str {
         match self {
             Self::Unreachable(_) | Self::Resting(_) => UNREACHABLE,
-            Self::Broken(_) | Self::Switched => BROKEN,
+            Self::Broken(_) | Self::Switched | Self::Unread => BROKEN,
             Self::TooSlow => "http_504",
             Self::Path => "http_400",
             Self::NoneFree(none) if matches!(none.why, Why::TooMany) => "http_429",
             Self::NoneFree(_) | Self::Credential => "http_503",
+        }
+    }
+
+    /// Whether the upstream may have done what was asked, if it was sent.
+    pub(super) const fn may_be_done(&self) -> bool {
+        match self {
+            Self::Broken(_) | Self::TooSlow | Self::Switched => true,
+            Self::Unreachable(_)
+            | Self::Path
+            | Self::Resting(_)
+            | Self::NoneFree(_)
+            | Self::Credential
+            | Self::Unread => false,
         }
     }
 
@@ -87,6 +103,7 @@ impl UpstreamError {
             Self::NoneFree(none) => format!("none of its credentials can be used for {} s", none.wait.as_secs()),
             Self::Switched => "it changed to a protocol that nobody had asked for".to_owned(),
             Self::Credential => "it does not take our credential".to_owned(),
+            Self::Unread => "it refused a call in words that cannot be looked through for our credential".to_owned(),
         }
     }
 }
@@ -123,45 +140,38 @@ impl Upstream {
         pair: &Arc<Pair>,
         bill: Option<(Box<Bill>, Counts)>,
     ) -> Result<Response<Answer>, UpstreamError> {
-        let mut request = Some(request);
-        let model = bill.as_ref().and_then(|(bill, _)| bill.model().cloned());
-        let asked = self.send_on(&mut request, rest, pair, model.as_ref()).await;
-        match (asked, bill) {
-            (Ok((response, tunnel)), None) => {
-                if let Some(tunnel) = tunnel {
-                    tunnel.open(&self.name, None);
-                }
-                Ok(response)
+        let mut underway = Underway::new(request, bill, self);
+        let model = underway.model();
+        let (mut response, tunnel) = match self.send_on(&mut underway.slot, rest, pair, model.as_ref()).await {
+            Ok(answered) => answered,
+            Err(error) => {
+                underway.unanswered(&error);
+                return Err(error);
             }
-            (Ok((mut response, None)), Some((bill, counts))) => {
+        };
+        match (tunnel, underway.answered()) {
+            (None, None) => {}
+            (None, Some((bill, counts))) => {
                 let counting = Counting::new(bill, counts, response.status(), response.headers());
                 match response.body_mut() {
                     Answer::Relayed(body) => body.count(counting),
                     Answer::Whole(_) | Answer::Own(_) => counting.done(),
                 }
-                Ok(response)
             }
-            (Ok((response, Some(tunnel))), Some((bill, _))) => {
-                tunnel.open(&self.name, Some(bill));
-                Ok(response)
-            }
-            (Err(error), None) => Err(error),
-            (Err(error), Some((mut bill, _))) => {
-                bill.outcome = error.outcome();
-                Err(error)
-            }
+            (Some(tunnel), bill) => tunnel.open(&self.name, bill.map(|(bill, _)| bill)),
         }
+        Ok(response)
     }
 
     /// Sends a request of our own on and gives the answer back, its body still on the way.
     pub(crate) async fn ask(
         &self,
-        request: Request<Outgoing>,
+        underway: &mut Underway,
         rest: &str,
         pair: &Arc<Pair>,
-        model: Option<&Arc<str>>,
     ) -> Result<Response<Answer>, UpstreamError> {
-        let (response, _) = self.send_on(&mut Some(request), rest, pair, model).await?;
+        let model = underway.model();
+        let (response, _) = self.send_on(&mut underway.slot, rest, pair, model.as_ref()).await?;
         Ok(response)
     }
 
@@ -193,11 +203,11 @@ impl Upstream {
         let (mut response, link, chosen) = match carried? {
             Carried::Streams(response, link, chosen) => (response, link, chosen),
             Carried::Told(mut told) => {
-                headers::strip_hop_by_hop(told.headers_mut());
+                make_ours(&mut told);
                 return Ok((*told, None));
             }
         };
-        headers::strip_hop_by_hop(response.headers_mut());
+        make_ours(&mut response);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             // Nobody else asked for it.
             let wish = wish.ok_or(UpstreamError::Switched)?;
@@ -219,7 +229,7 @@ impl Upstream {
         headers::keep_for_upstream(headers);
         if self.settings.kind.has_models() {
             // What is compressed cannot be read in passing.
-            headers.remove(header::ACCEPT_ENCODING);
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if is_whole {
             // It may have been rewritten; hyper says its length.
@@ -282,6 +292,12 @@ impl Upstream {
         };
         path.ok().map(Uri::from)
     }
+}
+
+/// Makes an answer of an upstream's one of ours, whatever of HTTP the upstream speaks.
+fn make_ours<B>(response: &mut Response<B>) {
+    *response.version_mut() = Version::HTTP_11;
+    headers::keep_for_caller(response.headers_mut());
 }
 
 /// Reads how long something may take, as an earlier deadline that a caller asked for.

@@ -17,11 +17,11 @@ use super::identify::Verb;
 use super::models::Elsewhere;
 use super::{Failure, no_such_model};
 use crate::bill::Bill;
-use crate::budget::Worst;
+use crate::budget::{Reserved, Worst};
 use crate::query::Query;
 use crate::relay::usage::{Unreadable, clamp_output, worst_case};
-use crate::relay::{Kind, UpstreamError};
-use crate::{Lodge, failure};
+use crate::relay::Kind;
+use crate::Lodge;
 
 /// What is reserved for a prompt that names files, caches or pages, whose length nobody here knows: as much as the models
 /// read that read most.
@@ -42,18 +42,16 @@ pub(super) struct Call<'call> {
 }
 
 /// A body that was read, and what its call may use at most.
-struct Reserved {
+struct Affordable {
     body: Bytes,
-    worst: Worst,
+    /// What was reserved, where a limit counts what is used.
+    reserved: Option<Reserved>,
     /// How many tokens an answer may have, if the body was changed to say so.
     clamped: Option<u32>,
 }
 
 impl Call<'_> {
     pub(super) async fn answer(mut self, parts: &request::Parts, body: Body) -> Result<Response, Failure> {
-        if let Some(bill) = self.bill {
-            bill.upstream = self.elsewhere.upstream.name.clone();
-        }
         match self.elsewhere.kind() {
             Kind::Gemini => relayed::answer(&mut self, parts, body).await,
             Kind::OpenAi | Kind::Jules | Kind::Http => translated::answer(&mut self, body).await,
@@ -64,8 +62,15 @@ impl Call<'_> {
         self.bill.as_ref().is_some_and(|bill| bill.counts_use())
     }
 
-    /// Reserves what a call may use at most, and has its answers shortened where a budget allows no more.
-    async fn reserve(&mut self, body: Bytes) -> Result<Reserved, Failure> {
+    /// Reserves what a call may use at most. Where a limit that refuses counts output, the body says how long an answer may
+    /// be: as it did, or what was reserved, so that the upstream cannot mean another number.
+    async fn reserve(&mut self, body: Bytes) -> Result<Affordable, Failure> {
+        let Some(bill) = self.bill.as_mut().filter(|bill| bill.counts_use()) else {
+            return Ok(Affordable { body, reserved: None, clamped: None });
+        };
+        if bill.lacks_price() {
+            return Err(no_price().into());
+        }
         let before = worst_case(&body).map_err(unreadable)?;
         let output = if self.verb.embeds() { Some(0) } else { before.output_cap };
         let mut worst = Worst {
@@ -74,30 +79,30 @@ impl Call<'_> {
             answers: before.candidates,
             is_capped: output.is_some(),
         };
-        let allowed = match self.bill {
-            Some(bill) => bill.afford(worst).await?,
-            None => worst.output,
-        };
-        if allowed >= worst.output {
-            return Ok(Reserved { body, worst, clamped: None });
-        }
+        let is_bound = bill.is_output_bound();
+        let allowed = bill.afford(worst).await?;
+        let is_said = worst.is_capped && allowed >= worst.output;
         worst.output = allowed;
+        let reserved = Some(Reserved { worst, streams: self.verb == Verb::StreamGenerateContent, is_bound });
+        if is_said || !is_bound {
+            return Ok(Affordable { body, reserved, clamped: None });
+        }
         let max = NonZeroU32::new(u32::try_from(allowed).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
         let body = clamp_output(&body, max).map_err(unreadable)?;
-        Ok(Reserved { body, worst, clamped: Some(max.get()) })
-    }
-
-    /// The answer where the upstream gave none.
-    fn failed(&mut self, error: &UpstreamError) -> Response {
-        if let Some(mut bill) = self.bill.take() {
-            bill.outcome = error.outcome();
-        }
-        failure::of_upstream(&self.elsewhere.upstream.name, error, self.envelope)
+        Ok(Affordable { body, reserved, clamped: Some(max.get()) })
     }
 
     fn not_served(&self) -> Status {
         no_such_model(self.version, self.model, self.verb.path_word())
     }
+}
+
+/// A budget can only hold what it knows the price of.
+fn no_price() -> Status {
+    Status::new(
+        Code::FailedPrecondition,
+        "A budget holds here, and this model has no price in the settings. Whoever runs this Keylodge must add one to [prices].",
+    )
 }
 
 fn unreadable(Unreadable: Unreadable) -> Status {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::super::models::{Elsewhere, of_upstream};
 use super::relayed::encoded;
 use crate::failure;
-use crate::relay::{Kind, Outgoing, UpstreamError, openai};
+use crate::relay::{Kind, Outgoing, Underway, UpstreamError, openai};
 
 /// The longest list that is read, in bytes. Google's has about 100 KiB.
 const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -77,7 +77,8 @@ async fn get(elsewhere: &Elsewhere, path: &str, query: Uri, deadline: Instant) -
     let mut request = Request::new(Outgoing::Whole(None));
     *request.uri_mut() = query;
     let answer = async {
-        let response = upstream.ask(request, path, &Arc::default(), None).await.map_err(of_error)?;
+        let mut underway = Underway::new(request, None, upstream);
+        let response = upstream.ask(&mut underway, path, &Arc::default()).await.map_err(of_error)?;
         let (head, body) = response.into_parts();
         let http = head.status.as_u16();
         let bytes = Limited::new(body, LIST_BYTES_MAX).collect().await;

@@ -23,15 +23,18 @@ use super::super::stream::Framing;
 use super::super::{Failure, with_clamp, with_upstream};
 use super::Call;
 use crate::bill::{BROKEN, Bill, outcome};
-use crate::budget::Worst;
+use crate::budget::Reserved;
 use crate::relay::openai::{self, ChatStream, Refused, to_chat};
 use crate::relay::usage::Tokens as Said;
-use crate::relay::{Answer, Outgoing, UpstreamError};
+use crate::relay::{Answer, Counts, Outgoing, Underway, UpstreamError};
 use crate::{failure, wire};
 
 /// The largest answer that is translated in one piece, in bytes: images inside an answer are not among what these servers
 /// can be asked for.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How many frames are read after the end of what they say: the last one of a chunked body is empty.
+const FRAMES_LEFT_MAX: usize = 4;
 
 /// How much of an error is read.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
@@ -55,50 +58,61 @@ pub(super) async fn answer(call: &mut Call<'_>, body: Body) -> Result<Response, 
     let bytes = Bytes::from(wire::bytes(call.lodge, body).await?);
     // Mistakes are told before anything is taken for them.
     to_chat(&bytes, asked, how)?;
-    let reserved = call.reserve(bytes).await?;
-    let chat = to_chat(&reserved.body, asked, how)?;
+    let affordable = call.reserve(bytes).await?;
+    let (reserved, clamped) = (affordable.reserved, affordable.clamped);
+    let chat = to_chat(&affordable.body, asked, how)?;
 
     let mut request = Request::new(Outgoing::Whole(Some(chat.body)));
     *request.method_mut() = Method::POST;
     request.headers_mut().insert(CONTENT_TYPE, JSON);
-    let model = call.bill.as_ref().and_then(|bill| bill.model().cloned());
+    let bill = call.bill.take().map(|bill| (bill, Counts::Tokens(reserved)));
+    let mut underway = Underway::new(request, bill, &upstream);
     let pair = Arc::default();
-    let asking = upstream.ask(request, "/chat/completions", &pair, model.as_ref());
+    let asking = upstream.ask(&mut underway, "/chat/completions", &pair);
     let answered = timeout_at(call.deadline, asking).await.unwrap_or(Err(UpstreamError::TooSlow));
     let response = match answered {
         Ok(response) => response,
-        Err(error) => return Ok(call.failed(&error)),
+        Err(error) => {
+            underway.unanswered(&error);
+            return Ok(failure::of_upstream(&upstream.name, &error, call.envelope));
+        }
     };
+    let bill = underway.answered().map(|(bill, _)| bill);
     if !response.status().is_success() {
-        return Ok(refused(call, response).await);
+        return Ok(refused(call, bill, response).await);
     }
-    let mut taking = Taking { bill: call.bill.take(), reserved: reserved.worst, pieces: 0, said: None };
+    let mut taking = Taking { bill, reserved, took: Took::Seen(0) };
     let (_, body) = response.into_parts();
     let response = match framing {
         None => {
             let whole = async {
                 let bytes =
                     Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|_| openai::broke_off())?.to_bytes();
+                if openai::is_error(&bytes) {
+                    taking.took = Took::Nothing;
+                }
                 chat.answering.whole(&bytes)
             };
             let whole = timeout_at(call.deadline, whole).await.unwrap_or_else(|_| Err(failure::too_slow()));
             let whole = whole.inspect_err(|_| taking.ended(BROKEN))?;
-            taking.said = whole.get("usageMetadata").and_then(Value::as_object).map(Said::of_metadata);
+            if let Some(usage) = whole.get("usageMetadata").and_then(Value::as_object) {
+                taking.took = Took::Said(Said::of_metadata(usage));
+            }
             taking.ended("ok");
             wire::answer(&whole, call.query)?
         }
         Some(framing) => {
             let deadline = Box::pin(sleep_until(call.deadline));
             let chat = chat.answering.stream();
-            let chunks = Chunks { body: Some(body), chat, taking, framing, deadline, first: true };
+            let chunks = Chunks { body: Some(body), chat, taking, pieces: 0, framing, deadline, first: true };
             framing.response(Body::from_stream(chunks))
         }
     };
-    Ok(with_clamp(with_upstream(response, &upstream), reserved.clamped))
+    Ok(with_clamp(with_upstream(response, &upstream), clamped))
 }
 
 /// The answer where the upstream said no. What it said that is not for callers is in the log.
-async fn refused(call: &mut Call<'_>, response: http::Response<Answer>) -> Response {
+async fn refused(call: &Call<'_>, bill: Option<Box<Bill>>, response: http::Response<Answer>) -> Response {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, ERROR_BYTES_MAX).collect();
     let body = timeout_at(call.deadline, body).await.ok().and_then(Result::ok).map(|body| body.to_bytes());
@@ -110,7 +124,7 @@ async fn refused(call: &mut Call<'_>, response: http::Response<Answer>) -> Respo
         said,
         "an upstream refused a call"
     );
-    if let Some(mut bill) = call.bill.take() {
+    if let Some(mut bill) = bill {
         bill.outcome = outcome(head.status);
     }
     let mut response = status.response(call.envelope);
@@ -120,13 +134,22 @@ async fn refused(call: &mut Call<'_>, response: http::Response<Answer>) -> Respo
     response
 }
 
-/// What a call takes, until it is over. Where the upstream never told its counts, they are what was reserved for the input,
-/// and a token for each piece that came.
+/// What a call takes, until it is over.
 struct Taking {
     bill: Option<Box<Bill>>,
-    reserved: Worst,
-    pieces: u64,
-    said: Option<Said>,
+    reserved: Option<Reserved>,
+    took: Took,
+}
+
+/// What is known of what a call took.
+#[derive(Clone, Copy)]
+enum Took {
+    /// No more output than this has come so far. An answer in one piece that tells nothing is charged all that was reserved.
+    Seen(u64),
+    /// What the upstream counted.
+    Said(Said),
+    /// The upstream did nothing.
+    Nothing,
 }
 
 impl Taking {
@@ -136,16 +159,18 @@ impl Taking {
         }
     }
 
-    fn output_max(&self) -> u64 {
-        self.reserved.output.saturating_mul(self.reserved.answers)
+    /// Whether a stream of so many pieces, each of them a token at least, goes on for longer than a limit lets it.
+    fn is_overdrawn(&self, pieces: u64) -> bool {
+        self.reserved.is_some_and(|reserved| reserved.is_bound && pieces > reserved.output())
     }
 }
 
 impl Drop for Taking {
     fn drop(&mut self) {
-        let tokens = match self.said {
-            Some(said) => said.paid(),
-            None => Tokens { input: self.reserved.input, cached_input: 0, output: self.pieces },
+        let tokens = match (self.took, self.reserved) {
+            (Took::Said(said), _) => said.paid(),
+            (Took::Seen(seen), Some(reserved)) => reserved.broken_off(seen),
+            (Took::Seen(_), None) | (Took::Nothing, _) => Tokens::default(),
         };
         if let Some(bill) = &mut self.bill {
             bill.tokens = tokens;
@@ -158,6 +183,7 @@ struct Chunks {
     body: Option<Answer>,
     chat: ChatStream,
     taking: Taking,
+    pieces: u64,
     framing: Framing,
     deadline: Pin<Box<Sleep>>,
     first: bool,
@@ -170,10 +196,7 @@ impl Chunks {
         let mut outcome = "ok";
         for chunk in chunks {
             let json = match chunk {
-                Ok(chunk) => {
-                    self.taking.pieces += 1;
-                    json_bytes(&chunk, self.framing == Framing::Array)
-                }
+                Ok(chunk) => json_bytes(&chunk, self.framing == Framing::Array),
                 Err(status) => {
                     outcome = BROKEN;
                     status.stream_chunk()
@@ -183,12 +206,30 @@ impl Chunks {
             self.first = false;
         }
         if self.chat.is_over() {
-            self.body = None;
-            self.taking.said = self.chat.tokens();
             self.taking.ended(outcome);
             bytes.extend_from_slice(self.framing.end());
         }
         bytes.into()
+    }
+
+    /// What is known by now of what the call took.
+    fn took(&self) -> Took {
+        match self.chat.tokens() {
+            Some(said) if self.chat.is_over() => Took::Said(said),
+            _ if self.chat.is_refused() => Took::Nothing,
+            _ => Took::Seen(self.chat.output_tokens_seen_max()),
+        }
+    }
+
+    /// Reads the little that is left of a body, so that its connection serves the next call; if it is not here by now, the
+    /// connection is closed.
+    fn read_out(&mut self, cx: &mut Context<'_>) {
+        let Some(mut body) = self.body.take() else { return };
+        for _ in 0..FRAMES_LEFT_MAX {
+            if !matches!(http_body::Body::poll_frame(Pin::new(&mut body), cx), Poll::Ready(Some(Ok(_)))) {
+                return;
+            }
+        }
     }
 }
 
@@ -199,20 +240,29 @@ impl Stream for Chunks {
         let this = &mut *self;
         loop {
             let Some(body) = &mut this.body else { return Poll::Ready(None) };
-            let chunks = if this.deadline.as_mut().poll(cx).is_ready() {
+            let mut chunks = if this.deadline.as_mut().poll(cx).is_ready() {
+                this.body = None;
                 vec![this.chat.stop(failure::too_slow())]
             } else {
-                match std::task::ready!(http_body::Body::poll_frame(Pin::new(body), cx)) {
+                let frame = std::task::ready!(http_body::Body::poll_frame(Pin::new(body), cx));
+                if !matches!(frame, Some(Ok(_))) {
+                    this.body = None;
+                }
+                match frame {
                     Some(Ok(frame)) => this.chat.push(&frame.into_data().unwrap_or_default()),
                     Some(Err(_)) => vec![this.chat.stop(openai::broke_off())],
                     None => this.chat.finish(),
                 }
             };
-            let pieces = this.taking.pieces + chunks.len() as u64;
-            let mut chunks = chunks;
-            if !this.chat.is_over() && pieces > this.taking.output_max() {
-                // Each piece is a token at least: the server goes on for longer than it was told to.
+            this.pieces += chunks.len() as u64;
+            if !this.chat.is_over() && this.taking.is_overdrawn(this.pieces) {
+                // The server goes on for longer than it was told to.
+                this.body = None;
                 chunks.extend(this.chat.cut());
+            }
+            this.taking.took = this.took();
+            if this.chat.is_over() {
+                this.read_out(cx);
             }
             if !chunks.is_empty() || this.chat.is_over() {
                 return Poll::Ready(Some(Ok(this.frame(chunks))));

@@ -1,4 +1,7 @@
 //! One call with a credential, and with another where that one did not get it through.
+//!
+//! What a server of Google's says of our credential, it says in words that may name it. So its errors are read before they
+//! go on, and one that cannot be read does not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +22,8 @@ use crate::relay::upstream::{Upstream, UpstreamError};
 /// How many credentials one call is tried with.
 const TRIES_MAX: usize = 3;
 /// How much of an error's body is looked at; it goes on to the caller whole all the same.
-const LOOKED_AT_BYTES_MAX: usize = 16 * 1024;
-/// How long that may take until the caller gets what is there.
+const LOOKED_AT_BYTES_MAX: usize = 64 * 1024;
+/// How long that may take.
 const LOOK_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// How a call was answered.
@@ -42,40 +45,50 @@ impl Upstream {
         model: Option<&Arc<str>>,
         pair: &Arc<Pair>,
     ) -> Result<Carried, UpstreamError> {
-        let Some(place) = &self.settings.credential else {
-            let (response, link) = self.send(slot, pair).await?;
-            return Ok(Carried::Streams(response, link, None));
-        };
-        let mut chosen = self.credentials.choose(model)?;
+        let kind = self.settings.kind;
+        let place = self.settings.credential.as_ref();
+        let mut chosen = place.map(|_| self.credentials.choose(model)).transpose()?.flatten();
         let mut tries = 1;
         loop {
             let again = slot.as_ref().filter(|_| tries < TRIES_MAX).and_then(|request| self.again(request));
-            if let (Some(chosen), Some(request)) = (&chosen, slot.as_mut()) {
+            if let (Some(place), Some(chosen), Some(request)) = (place, &chosen, slot.as_mut()) {
                 request.headers_mut().insert(place.name.clone(), chosen.secret());
             }
             let (response, link) = self.send(slot, pair).await?;
-            let Some(used) = chosen.take() else { return Ok(Carried::Streams(response, link, None)) };
+            let used = chosen.take();
             let status = response.status();
-            if !said::is_open(self.settings.kind, status) {
-                used.answered(said::by_head(status));
-                return Ok(Carried::Streams(response, link, Some(used)));
+            if !said::is_open(kind, status) || (used.is_none() && !said::is_google(kind)) {
+                if let Some(used) = &used {
+                    used.answered(said::by_head(status));
+                }
+                return Ok(Carried::Streams(response, link, used));
             }
             let (head, incoming) = response.into_parts();
             let relayed = self.relayed(incoming, link, pair, None);
             let (looked_at, answer) = Box::pin(look_at(Answer::Relayed(relayed))).await;
-            let answered = said::by_body(self.settings.kind, status, &head.headers, &looked_at);
-            used.answered(answered);
+            let is_whole = matches!(answer, Answer::Whole(_)) && !said::is_encoded(&head.headers);
+            let answered = said::by_body(kind, status, &head.headers, &looked_at);
+            let names_ours = used.as_ref().is_some_and(|used| used.is_named_in(&looked_at));
+            if let Some(used) = &used {
+                used.answered(answered);
+            }
             drop(used);
             let next = match (answered, &again) {
                 (Answered::TooMany(_) | Answered::Refused, Some(_)) => self.credentials.choose(model).ok().flatten(),
                 _ => None,
             };
-            match next {
-                Some(next) => (chosen, *slot, tries) = (Some(next), again, tries + 1),
-                // What the upstream says of our key, its caller would take for his own.
-                None if answered == Answered::Refused => return Err(UpstreamError::Credential),
-                None => return Ok(Carried::Told(Box::new(Response::from_parts(head, answer)))),
+            if let Some(next) = next {
+                (chosen, *slot, tries) = (Some(next), again, tries + 1);
+                continue;
             }
+            // What the upstream says of our key, its caller would take for his own.
+            if answered == Answered::Refused || names_ours {
+                return Err(UpstreamError::Credential);
+            }
+            if said::is_google(kind) && !(is_whole && said::is_readable(status, &looked_at)) {
+                return Err(said::unread(status));
+            }
+            return Ok(Carried::Told(Box::new(Response::from_parts(head, answer))));
         }
     }
 

@@ -122,6 +122,13 @@ impl Chosen {
         self.secret.clone()
     }
 
+    /// Whether a text has the credential in it.
+    fn is_named_in(&self, text: &[u8]) -> bool {
+        let secret = self.secret.as_bytes();
+        let secret = secret.strip_prefix(b"Bearer ").unwrap_or(secret);
+        memchr::memmem::find(text, secret).is_some()
+    }
+
     /// Takes in what the upstream answered.
     fn answered(&self, answered: Answered) {
         let credentials = &self.of;

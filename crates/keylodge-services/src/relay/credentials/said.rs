@@ -2,30 +2,76 @@
 
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
+use http::header::{CONTENT_ENCODING, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use keylodge_api::admin::Span;
 use keylodge_rules::upstream::Answered;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::relay::Kind;
+use crate::relay::{Kind, UpstreamError};
 
-/// Google's reasons for refusing a key or its project whoever calls and whatever is asked for. What a caller can bring
-/// about, as a wrong referrer or a method that takes no keys, is not among them: else a caller could set all of our
-/// credentials aside.
-const REFUSALS: [&str; 6] = [
+/// Google's reasons for refusing a key or its project. The caller's own credentials and proofs never go on, so what is
+/// wrong with a referrer or an app is wrong with ours, too.
+const REFUSALS: [&str; 19] = [
+    "ACCESS_TOKEN_EXPIRED",
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+    "ACCESS_TOKEN_TYPE_UNSUPPORTED",
+    "ACCOUNT_STATE_INVALID",
+    "API_KEY_ANDROID_APP_BLOCKED",
+    "API_KEY_EXPIRED",
+    "API_KEY_HTTP_REFERRER_BLOCKED",
     "API_KEY_INVALID",
+    "API_KEY_IOS_APP_BLOCKED",
     "API_KEY_IP_ADDRESS_BLOCKED",
+    "API_KEY_SERVICE_BLOCKED",
     "BILLING_DISABLED",
     "CONSUMER_INVALID",
     "CONSUMER_SUSPENDED",
+    "CREDENTIALS_MISSING",
+    "LOCATION_TAX_POLICY_VIOLATED",
+    "RESOURCE_PROJECT_INVALID",
     "SERVICE_DISABLED",
+    "USER_PROJECT_DENIED",
 ];
+
+/// How Google's servers begin to say the same where they give no reason.
+const REFUSAL_WORDS: [&str; 3] = [
+    "Method doesn't allow unregistered callers",
+    "Your API key was reported as leaked",
+    "Your project has been denied access",
+];
+
+/// Whether it is a server of Google's, which says what is wrong with a credential in words that may have it in them.
+pub(super) const fn is_google(kind: Kind) -> bool {
+    matches!(kind, Kind::Gemini | Kind::Jules)
+}
+
+/// Whether a body is not what its bytes say.
+pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity")
+}
+
+/// Whether an error of a server of Google's can be looked through. What refuses a caller must be in its usual form: else
+/// nobody knows whom it refuses.
+pub(super) fn is_readable(status: StatusCode, body: &[u8]) -> bool {
+    !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        || serde_json::from_slice::<IgnoredAny>(body).is_ok()
+}
+
+/// What becomes of an error of a server of Google's that could not be read whole.
+pub(super) fn unread(status: StatusCode) -> UpstreamError {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => UpstreamError::Credential,
+        _ => UpstreamError::Unread,
+    }
+}
 
 /// Whether the head of an answer leaves open what it says about the credential, so that its body must be looked at.
 pub(super) fn is_open(kind: Kind, status: StatusCode) -> bool {
     match status {
         StatusCode::TOO_MANY_REQUESTS => true,
+        _ if is_google(kind) => status.is_client_error() || status.is_server_error(),
         // Whose 401 that of an HTTP service is, its own caller's or ours, nobody knows.
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => kind != Kind::Http,
         _ => false,
@@ -38,9 +84,10 @@ pub(super) fn by_head(status: StatusCode) -> Answered {
 }
 
 /// What an answer says that is open until its body is known. A body that cannot be read, because it is compressed or of
-/// another form, says nothing.
+/// another form, says nothing. Google's 401 needs no words: nobody's credential but ours was there.
 pub(super) fn by_body(kind: Kind, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Answered {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let is_said_of_us = is_google(kind) && status == StatusCode::UNAUTHORIZED;
+    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
     // Some of Google's answers are arrays with the error in them.
     let error = body.pointer("/error").or_else(|| body.pointer("/0/error"));
     let details = || error.and_then(|error| error["details"].as_array()).into_iter().flatten();
@@ -53,7 +100,12 @@ pub(super) fn by_body(kind: Kind, status: StatusCode, headers: &HeaderMap, body:
         Kind::Http => false,
         Kind::OpenAi => status == StatusCode::UNAUTHORIZED,
         Kind::Gemini | Kind::Jules => {
-            details().any(|detail| detail["reason"].as_str().is_some_and(|reason| REFUSALS.contains(&reason)))
+            let reason = |detail: &Value| detail["reason"].as_str().is_some_and(|reason| REFUSALS.contains(&reason));
+            let message = error.and_then(|error| error["message"].as_str()).unwrap_or_default();
+            let is_in_words = || REFUSAL_WORDS.iter().any(|words| message.starts_with(words));
+            is_said_of_us
+                || (matches!(status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN)
+                    && (details().any(reason) || is_in_words()))
         }
     };
     if is_refusal { Answered::Refused } else { Answered::Other }
@@ -82,10 +134,38 @@ mod tests {
         check(Kind::Gemini, 400, &error("API_KEY_INVALID"), Answered::Refused);
         check(Kind::Gemini, 400, &json!([error("API_KEY_INVALID")]), Answered::Refused);
         check(Kind::Jules, 403, &error("CONSUMER_SUSPENDED"), Answered::Refused);
-        check(Kind::Gemini, 401, &error("CREDENTIALS_MISSING"), Answered::Other);
+        check(Kind::Gemini, 401, &error("CREDENTIALS_MISSING"), Answered::Refused);
+        check(Kind::Gemini, 401, &json!({"error": {"status": "UNAUTHENTICATED"}}), Answered::Refused);
+        check(Kind::Gemini, 403, &error("API_KEY_HTTP_REFERRER_BLOCKED"), Answered::Refused);
+        check(Kind::Gemini, 404, &error("API_KEY_INVALID"), Answered::Other);
         check(Kind::Gemini, 400, &error("FIELD_INVALID"), Answered::Other);
         check(Kind::Gemini, 403, &json!({"error": {"status": "PERMISSION_DENIED"}}), Answered::Other);
         check(Kind::Gemini, 400, &json!("nonsense"), Answered::Other);
+    }
+
+    #[test]
+    fn google_refuses_a_key_in_words_too_and_what_is_not_the_caller_s_is_not_taken_for_his() {
+        let words = |message: &str| json!({"error": {"code": 403, "message": message, "status": "PERMISSION_DENIED"}});
+        for message in [
+            "Your API key was reported as leaked. Please use another API key.",
+            "Your project has been denied access. Please contact support.",
+            "Method doesn't allow unregistered callers (callers without established identity).",
+        ] {
+            check(Kind::Gemini, 403, &words(message), Answered::Refused);
+        }
+        let file = "You do not have permission to access the File x or it may not exist.";
+        check(Kind::Gemini, 403, &words(file), Answered::Other);
+    }
+
+    #[test]
+    fn a_refusal_of_google_s_that_cannot_be_read_is_not_passed_on() {
+        for (status, expected) in [(401, false), (403, false), (400, true), (502, true)] {
+            let status = StatusCode::from_u16(status).unwrap();
+            for body in [b"<html>".as_slice(), b"", b"{\"error\": {\"message\": \"Perm"] {
+                assert_eq!(is_readable(status, body), expected, "{status}");
+            }
+            assert!(is_readable(status, b"{}"));
+        }
     }
 
     #[test]
@@ -122,7 +202,8 @@ mod tests {
             [(200, Answered::Good), (204, Answered::Good), (404, Answered::Other), (503, Answered::Other)]
         {
             let status = StatusCode::from_u16(status).unwrap();
-            assert!(!is_open(Kind::Gemini, status));
+            assert!(!is_open(Kind::OpenAi, status));
+            assert_eq!(is_open(Kind::Gemini, status), !status.is_success(), "it may name our key");
             assert_eq!(by_head(status), expected);
         }
     }

@@ -24,13 +24,17 @@ use crate::relay::upstream::{Upstream, UpstreamError};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Says which key came. What the key begins with is what it gets: `good`, `busy` or `wrong`.
+/// Says which key came. What the key begins with is what it gets: `good`, `busy`, `wrong`, its own name in an error, a page,
+/// or more than is looked at.
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let key = request.headers().get("x-goog-api-key").and_then(|key| key.to_str().ok()).unwrap_or("none").to_owned();
     let asked = request.into_body().collect().await.unwrap_or_default().to_bytes();
     let (status, body) = match key.split('-').next() {
         Some("busy") => (429, r#"{"error": {"details": [{"retryDelay": "20s"}]}}"#.to_owned()),
         Some("wrong") => (400, r#"{"error": {"details": [{"reason": "API_KEY_INVALID"}]}}"#.to_owned()),
+        Some("named") => (404, format!(r#"{{"error": {{"message": "Consumer 'api_key:{key}' is unknown."}}}}"#)),
+        Some("page") => (403, "<html>No.</html>".to_owned()),
+        Some("long") => (500, "x".repeat(4_000_000)),
         _ => (200, format!("{key} {}", String::from_utf8_lossy(&asked))),
     };
     Ok(Response::builder().status(status).body(Full::new(Bytes::from(body))).unwrap_or_default())
@@ -204,6 +208,16 @@ async fn a_lone_credential_goes_on_and_its_refusal_is_not_taken_for_the_caller_s
     assert_eq!((busy.in_flight(), wrong.in_flight()), (0, 0));
     wrong.upstream.credentials.replace(Vec::new());
     assert_eq!(wrong.call().await, good("none Hello"), "nothing is ours, and the caller's own never goes on");
+}
+
+#[tokio::test]
+async fn what_may_name_our_credential_never_goes_on() {
+    for key in ["named-1@a", "page-1@a"] {
+        let refused = Road::new(&[key]).await.send().await.err();
+        assert!(matches!(refused, Some(UpstreamError::Credential)), "{key}: {refused:?}");
+    }
+    let refused = Road::new(&["long-1@a"]).await.send().await.err();
+    assert!(matches!(refused, Some(UpstreamError::Unread)), "{refused:?}");
 }
 
 #[tokio::test]

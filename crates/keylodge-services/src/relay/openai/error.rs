@@ -62,6 +62,12 @@ pub(super) fn in_answer(error: &Value) -> Status {
     status(http, &said, None)
 }
 
+/// Whether an answer is an error although its HTTP status was a success: then nothing was made.
+pub(crate) fn is_error(body: &[u8]) -> bool {
+    let answer = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    answer.get("choices").is_none() && answer.get("error").is_some_and(|error| !error.is_null())
+}
+
 /// The answer was no chat completion.
 pub(crate) fn not_understood() -> Status {
     unavailable("The model's server gave an answer that cannot be understood.", Duration::from_secs(5))

@@ -35,6 +35,9 @@ pub struct ChatStream {
     usage: Option<Value>,
     model: Option<String>,
     id: Option<String>,
+    /// Bytes of what the model said, whether it goes on or not.
+    bytes_said: u64,
+    is_refused: bool,
     is_over: bool,
 }
 
@@ -57,6 +60,8 @@ impl ChatStream {
             usage: None,
             model: None,
             id: None,
+            bytes_said: 0,
+            is_refused: false,
             is_over: false,
         }
     }
@@ -131,6 +136,19 @@ impl ChatStream {
         self.usage.as_ref().and_then(Value::as_object).map(Tokens::of_metadata)
     }
 
+    /// An upper estimate of the tokens that were answered so far, for when an answer breaks off before it says its counts:
+    /// one for each byte that the model said, thoughts and calls of functions included.
+    #[must_use]
+    pub fn output_tokens_seen_max(&self) -> u64 {
+        self.bytes_said
+    }
+
+    /// Whether the upstream answered with an error before the model said anything.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
     fn read_line(&mut self, line: &[u8]) -> Option<Chunk> {
         let line = line.trim_ascii_end();
         if let Some(data) = line.strip_prefix(b"data:") {
@@ -140,7 +158,7 @@ impl ChatStream {
         // Older llama.cpp has errors in a field of their own, and others send them bare.
         let said = line.strip_prefix(b"error:").or_else(|| line.starts_with(b"{").then_some(line))?;
         let error = serde_json::from_slice::<Value>(said).unwrap_or_default();
-        Some(self.fail(error::in_answer(error.get("error").unwrap_or(&error))))
+        Some(self.refuse(error.get("error").unwrap_or(&error)))
     }
 
     fn read_data(&mut self, data: &[u8]) -> Option<Chunk> {
@@ -151,7 +169,7 @@ impl ChatStream {
             return Some(self.fail(error::not_understood()));
         };
         if let Some(error) = chunk.get("error").filter(|error| !error.is_null()) {
-            return Some(self.fail(error::in_answer(error)));
+            return Some(self.refuse(error));
         }
         if let Some(counts) = chunk.get("usage").and_then(usage) {
             self.usage = Some(counts);
@@ -175,6 +193,7 @@ impl ChatStream {
     fn read_choice(&mut self, choice: &Value, at: usize) -> Option<Value> {
         let index = choice.get("index").and_then(Value::as_u64).unwrap_or(at as u64);
         let delta = &choice["delta"];
+        self.bytes_said += bytes_said(delta);
         let kept = self.choices.entry(index).or_insert_with(|| {
             self.bytes_kept += ENTRY_BYTES;
             Choice::default()
@@ -221,11 +240,30 @@ impl ChatStream {
         self.answering.response(candidates, self.usage.clone(), self.model.as_deref(), self.id.as_deref())
     }
 
+    /// Ends the answer with an error of the upstream's own.
+    fn refuse(&mut self, error: &Value) -> Chunk {
+        self.is_refused = self.bytes_said == 0;
+        self.fail(error::in_answer(error))
+    }
+
     fn fail(&mut self, status: Status) -> Chunk {
         self.is_over = true;
         self.line = Vec::new();
         self.choices.clear();
         Err(status)
+    }
+}
+
+/// How many bytes of a piece are the model's: all its texts but the words that every piece has.
+fn bytes_said(value: &Value) -> u64 {
+    match value {
+        Value::String(text) => text.len() as u64,
+        Value::Array(values) => values.iter().map(bytes_said).sum(),
+        Value::Object(fields) => {
+            let said = fields.iter().filter(|(name, _)| !matches!(name.as_str(), "role" | "type" | "id"));
+            said.map(|(_, value)| bytes_said(value)).sum()
+        }
+        _ => 0,
     }
 }
 
