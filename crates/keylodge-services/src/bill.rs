@@ -137,6 +137,9 @@ impl Drop for Bill {
     fn drop(&mut self) {
         let Tokens { input, output, .. } = self.tokens;
         let cost_nanos = self.price().map_or(0, |price| price.cost(self.tokens));
+        if input > 0 || output > 0 {
+            self.lodge.metrics.count_tokens(input, output);
+        }
         let mut shadow = self.pass.shadow().unwrap_or_default();
         if let Some(charge) = self.charge.take() {
             if charge.would_refuse().next().is_some() && shadow.is_empty() {

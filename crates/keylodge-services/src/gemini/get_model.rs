@@ -20,7 +20,8 @@ pub(super) async fn answer(
     match lodge.models.find(model) {
         Some(Found::Here(entry)) => return wire::answer(&of_engine(entry), query),
         Some(Found::There(elsewhere)) => {
-            if let Some(described) = there::models::describe(elsewhere, version, model, deadline).await? {
+            let is_settled = lodge.models.entries().iter().any(|entry| entry.name() == model);
+            if let Some(described) = there::models::describe(elsewhere, version, model, is_settled, deadline).await? {
                 return wire::answer(&described, query);
             }
         }

@@ -23,6 +23,8 @@ pub(crate) enum Verb {
     GenerateContent,
     StreamGenerateContent,
     CountTokens,
+    EmbedContent,
+    BatchEmbedContents,
     /// A method that Google serves and this server does not.
     NotServed {
         word: &'static str,
@@ -30,16 +32,16 @@ pub(crate) enum Verb {
     },
 }
 
-/// The longest model name that is looked at; longer ones are cut in answers and found nowhere.
-const MODEL_CHARS_MAX: usize = 100;
+/// The longest model name; longer ones are cut in answers and found nowhere.
+pub(crate) const MODEL_CHARS_MAX: usize = 100;
 
 impl Verb {
     const ALL: [Self; 10] = [
         Self::GenerateContent,
         Self::StreamGenerateContent,
         Self::CountTokens,
-        Self::NotServed { word: "embedContent", rpc: "EmbedContent" },
-        Self::NotServed { word: "batchEmbedContents", rpc: "BatchEmbedContents" },
+        Self::EmbedContent,
+        Self::BatchEmbedContents,
         Self::NotServed { word: "batchGenerateContent", rpc: "BatchGenerateContent" },
         Self::NotServed { word: "asyncBatchEmbedContent", rpc: "AsyncBatchEmbedContent" },
         Self::NotServed { word: "generateAnswer", rpc: "GenerateAnswer" },
@@ -53,13 +55,15 @@ impl Verb {
             Self::GenerateContent => "generateContent",
             Self::StreamGenerateContent => "streamGenerateContent",
             Self::CountTokens => "countTokens",
+            Self::EmbedContent => "embedContent",
+            Self::BatchEmbedContents => "batchEmbedContents",
             Self::NotServed { word, .. } => word,
         }
     }
 
     /// Whether it makes vectors of texts.
-    pub(crate) fn embeds(self) -> bool {
-        matches!(self.path_word(), "embedContent" | "batchEmbedContents")
+    pub(crate) const fn embeds(self) -> bool {
+        matches!(self, Self::EmbedContent | Self::BatchEmbedContents)
     }
 
     const fn rpc(self) -> &'static str {
@@ -67,6 +71,8 @@ impl Verb {
             Self::GenerateContent => "GenerateContent",
             Self::StreamGenerateContent => "StreamGenerateContent",
             Self::CountTokens => "CountTokens",
+            Self::EmbedContent => "EmbedContent",
+            Self::BatchEmbedContents => "BatchEmbedContents",
             Self::NotServed { rpc, .. } => rpc,
         }
     }
@@ -111,7 +117,7 @@ pub(crate) fn call(method: &Method, uri: &Uri) -> Result<Call, Status> {
     let version = version.to_owned();
     // There are no tuned models, so a name that keeps its collection is found nowhere.
     let cut = |model: &str| {
-        let model: String = model.chars().take(MODEL_CHARS_MAX).collect();
+        let model: String = model.chars().take(MODEL_CHARS_MAX + 1).collect();
         if is_tuned { format!("tunedModels/{model}") } else { model }
     };
     match name.rsplit_once(':') {

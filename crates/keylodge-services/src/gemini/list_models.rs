@@ -15,7 +15,8 @@ use crate::{Lodge, paging, wire};
 const PAGE_DEFAULT: u32 = 50;
 const PAGE_MAX: u32 = 1000;
 
-/// Our own names first, then what the upstream of all other names lists.
+/// Our own names first, then what the upstream of all other names lists. Where it does not, our own are worth more than an
+/// error, but on a later page a short list would look like a whole one.
 pub(super) async fn answer(lodge: &Lodge, version: &str, query: &Query, deadline: Instant) -> Result<Response, Status> {
     let size = usize::try_from(query.page_size(PAGE_DEFAULT, PAGE_MAX)?).unwrap_or(usize::MAX);
     let Revision(begin) = paging::begin(query)?;
@@ -23,7 +24,11 @@ pub(super) async fn answer(lodge: &Lodge, version: &str, query: &Query, deadline
     let own = lodge.models.entries().iter().map(|entry| serde_json::to_value(to_wire(entry)));
     let mut entries: Vec<Value> = own.collect::<Result<_, _>>().map_err(|_| Status::internal())?;
     if let Some(others) = lodge.models.others() {
-        let mut theirs = there::models::list(others, version, deadline).await;
+        let mut theirs = match there::models::list(others, version, deadline).await {
+            Ok(theirs) => theirs,
+            Err(status) if begin > 0 => return Err(status),
+            Err(_) => Vec::new(),
+        };
         theirs.retain(|model| entries.iter().all(|own| own["name"] != model["name"]));
         entries.append(&mut theirs);
     }

@@ -78,7 +78,9 @@ pub(crate) async fn handle(State(gemini): State<Gemini>, pass: Pass, request: Re
                     Verb::GenerateContent => generate_content::answer(lodge, asked, body).await?,
                     Verb::StreamGenerateContent => stream_generate_content::answer(lodge, asked, body).await?,
                     Verb::CountTokens => count_tokens::answer(lodge, asked, body).await?,
-                    Verb::NotServed { .. } => return Err(not_found().into()),
+                    Verb::EmbedContent | Verb::BatchEmbedContents | Verb::NotServed { .. } => {
+                        return Err(not_found().into());
+                    }
                 }
             }
         })

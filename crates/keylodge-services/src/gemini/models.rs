@@ -5,6 +5,7 @@ use std::sync::Arc;
 use keylodge_api::gemini::Model;
 use keylodge_model::{Engine, State};
 
+use super::identify::MODEL_CHARS_MAX;
 use crate::Upstreams;
 use crate::relay::{Kind, Upstream};
 
@@ -42,16 +43,31 @@ impl std::fmt::Debug for ModelEntry {
 #[derive(Clone)]
 pub struct Elsewhere {
     pub(crate) upstream: Arc<Upstream>,
+    pub(crate) speech: Speech,
     /// Its name there, if it is another one than callers use.
     model: Option<String>,
+}
+
+/// What a server of models speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// The Gemini API: calls go on as they are.
+    Gemini,
+    /// OpenAI's chat completions: calls are translated.
+    OpenAi,
 }
 
 impl Elsewhere {
     /// A model at the upstream of this name; none where there is no such upstream, or it has no models.
     #[must_use]
     pub fn new(upstreams: &Upstreams, upstream: &str, model: Option<String>) -> Option<Self> {
-        let upstream = upstreams.find(upstream).filter(|upstream| upstream.settings.kind.has_models())?;
-        Some(Self { upstream: Arc::clone(upstream), model })
+        let upstream = upstreams.find(upstream)?;
+        let speech = match upstream.settings.kind {
+            Kind::Gemini => Speech::Gemini,
+            Kind::OpenAi => Speech::OpenAi,
+            Kind::Jules | Kind::Http => return None,
+        };
+        Some(Self { upstream: Arc::clone(upstream), speech, model })
     }
 
     /// What the upstream calls the model that callers call so.
@@ -62,10 +78,6 @@ impl Elsewhere {
     /// Whether the upstream calls it as callers do.
     pub(crate) fn is_same_name(&self, asked: &str) -> bool {
         self.model(asked) == asked
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
-        self.upstream.settings.kind
     }
 }
 
@@ -140,8 +152,7 @@ impl Models {
         match entry {
             Some(Served::Here(entry)) => Some(Found::Here(entry)),
             Some(Served::There(_, elsewhere)) => Some(Found::There(elsewhere)),
-            // A tuned model would be somebody's own at the upstream.
-            None => self.others.as_ref().filter(|_| !name.starts_with("tunedModels/")).map(Found::There),
+            None => self.others.as_ref().filter(|_| can_be_elsewhere(name)).map(Found::There),
         }
     }
 
@@ -159,6 +170,12 @@ impl Models {
     pub fn engines(&self) -> &[Engine] {
         &self.engines
     }
+}
+
+/// Whether an upstream may be asked for a model by this name. One that is tuned would be somebody's own there, dots would
+/// be steps in its path, and what is too long was cut.
+fn can_be_elsewhere(name: &str) -> bool {
+    !name.starts_with("tunedModels/") && !matches!(name, "" | "." | "..") && name.chars().count() <= MODEL_CHARS_MAX
 }
 
 /// A model as `models` shows it: honest about what answers.
@@ -194,9 +211,9 @@ pub(crate) fn of_engine(entry: &ModelEntry) -> Model {
 
 /// A model of which nothing is known but where it is: limits and defaults are the upstream's own.
 pub(crate) fn of_upstream(name: &str, elsewhere: &Elsewhere) -> Model {
-    let methods = match elsewhere.kind() {
-        Kind::Gemini => vec!["generateContent", "countTokens"],
-        Kind::OpenAi | Kind::Jules | Kind::Http => vec!["generateContent"],
+    let methods = match elsewhere.speech {
+        Speech::Gemini => vec!["generateContent", "countTokens"],
+        Speech::OpenAi => vec!["generateContent"],
     };
     Model {
         name: format!("models/{name}"),

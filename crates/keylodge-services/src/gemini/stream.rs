@@ -23,7 +23,6 @@ use keylodge_model::{Event, Finish, Generation};
 use tokio::time::{Instant, Sleep};
 
 use crate::bill::{BROKEN, Bill};
-use crate::observe::Metrics;
 use crate::query::Query;
 use crate::{Lodge, ModelEntry, failure};
 
@@ -31,7 +30,6 @@ use crate::{Lodge, ModelEntry, failure};
 pub(super) struct Answering {
     model: String,
     response_id: String,
-    metrics: Metrics,
     prompt_tokens: u64,
     output_tokens: u64,
     bill: Option<Box<Bill>>,
@@ -43,7 +41,6 @@ impl Answering {
             bill,
             model: entry.name.clone(),
             response_id: URL_SAFE_NO_PAD.encode(lodge.random::<16>()),
-            metrics: lodge.metrics.clone(),
             prompt_tokens: 0,
             output_tokens: 0,
         }
@@ -84,7 +81,6 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.metrics.count_tokens(self.prompt_tokens, self.output_tokens);
         if let Some(bill) = &mut self.bill {
             bill.tokens.input = self.prompt_tokens;
             bill.tokens.output = self.output_tokens;

@@ -88,12 +88,7 @@ pub fn drop_theirs(headers: &mut HeaderMap) {
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
-        "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-authorization"
-            | "proxy-connection"
-            | "trailer"
-            | "upgrade"
+        "keep-alive" | "proxy-authenticate" | "proxy-authorization" | "proxy-connection" | "trailer" | "upgrade"
     )
 }
 

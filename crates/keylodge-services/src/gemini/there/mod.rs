@@ -14,14 +14,13 @@ use keylodge_api::{Code, Envelope, Status};
 use tokio::time::Instant;
 
 use super::identify::Verb;
-use super::models::Elsewhere;
+use super::models::{Elsewhere, Speech};
 use super::{Failure, no_such_model};
+use crate::Lodge;
 use crate::bill::Bill;
 use crate::budget::{Reserved, Worst};
-use crate::query::Query;
-use crate::relay::usage::{Unreadable, clamp_output, worst_case};
-use crate::relay::Kind;
-use crate::Lodge;
+use crate::query::{Query, invalid};
+use crate::relay::usage::{Misnamed, Unreadable, clamp_output, rename_model, worst_case};
 
 /// What is reserved for a prompt that names files, caches or pages, whose length nobody here knows: as much as the models
 /// read that read most.
@@ -52,9 +51,9 @@ struct Affordable {
 
 impl Call<'_> {
     pub(super) async fn answer(mut self, parts: &request::Parts, body: Body) -> Result<Response, Failure> {
-        match self.elsewhere.kind() {
-            Kind::Gemini => relayed::answer(&mut self, parts, body).await,
-            Kind::OpenAi | Kind::Jules | Kind::Http => translated::answer(&mut self, body).await,
+        match self.elsewhere.speech {
+            Speech::Gemini => relayed::answer(&mut self, parts, body).await,
+            Speech::OpenAi => translated::answer(&mut self, body).await,
         }
     }
 
@@ -90,6 +89,19 @@ impl Call<'_> {
         let max = NonZeroU32::new(u32::try_from(allowed).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
         let body = clamp_output(&body, max).map_err(unreadable)?;
         Ok(Affordable { body, reserved, clamped: Some(max.get()) })
+    }
+
+    /// A body with the model's name as the upstream knows it.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT where the body names another model than the path.
+    fn named(&self, body: &Bytes) -> Result<Bytes, Status> {
+        rename_model(body, self.model, self.elsewhere.model(self.model)).map_err(|error| match error {
+            Misnamed::Unreadable => unreadable(Unreadable),
+            Misnamed::Other(field) => {
+                invalid(field, format!("Invalid value at '{field}': the path names another model, {}.", self.model))
+            }
+        })
     }
 
     fn not_served(&self) -> Status {

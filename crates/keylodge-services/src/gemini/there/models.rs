@@ -8,43 +8,44 @@ use keylodge_api::Status;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::super::models::{Elsewhere, of_upstream};
+use super::super::models::{Elsewhere, Speech, of_upstream};
 use super::relayed::encoded;
 use crate::failure;
-use crate::relay::{Kind, Outgoing, Underway, UpstreamError, openai};
+use crate::relay::{Outgoing, Underway, UpstreamError, openai};
+
+/// Where servers with OpenAI's interface list their models.
+const OPENAI_MODELS: &str = "/models";
 
 /// The longest list that is read, in bytes. Google's has about 100 KiB.
 const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The models that the upstream of `*` has, as `models` shows them. None where it does not say: the list of our own names
-/// is worth more than an error.
-pub(crate) async fn list(elsewhere: &Elsewhere, version: &str, deadline: Instant) -> Vec<Value> {
-    let (path, query) = match elsewhere.kind() {
-        Kind::Gemini => (format!("/{version}/models"), "/?pageSize=1000"),
-        Kind::OpenAi | Kind::Jules | Kind::Http => ("/models".to_owned(), "/"),
+/// The models that the upstream of `*` has, as `models` shows them.
+///
+/// # Errors
+/// What the upstream answered, or why it did not.
+pub(crate) async fn list(elsewhere: &Elsewhere, version: &str, deadline: Instant) -> Result<Vec<Value>, Status> {
+    let (path, query) = match elsewhere.speech {
+        Speech::Gemini => (format!("/{version}/models"), "/?pageSize=1000"),
+        Speech::OpenAi => (OPENAI_MODELS.to_owned(), "/"),
     };
-    let answer = match get(elsewhere, &path, Uri::from_static(query), deadline).await {
-        Ok(answer) => answer,
-        Err(Said { http, .. }) => {
-            tracing::warn!(
-                upstream = &*elsewhere.upstream.name,
-                http.status = http,
-                "an upstream does not list its models"
-            );
-            return Vec::new();
-        }
-    };
-    match elsewhere.kind() {
-        Kind::Gemini => answer["models"].as_array().cloned().unwrap_or_default(),
-        Kind::OpenAi | Kind::Jules | Kind::Http => {
-            let ids = answer["data"].as_array().into_iter().flatten().filter_map(|model| model["id"].as_str());
-            ids.filter_map(|id| serde_json::to_value(of_upstream(id, elsewhere)).ok()).collect()
-        }
-    }
+    let answer = get(elsewhere, &path, Uri::from_static(query), deadline).await.map_err(|Said { http, status }| {
+        let upstream = &*elsewhere.upstream.name;
+        tracing::warn!(upstream, http.status = http, "an upstream does not list its models");
+        status
+    })?;
+    Ok(match elsewhere.speech {
+        Speech::Gemini => answer["models"].as_array().cloned().unwrap_or_default(),
+        Speech::OpenAi => ids(&answer).filter_map(|id| serde_json::to_value(of_upstream(id, elsewhere)).ok()).collect(),
+    })
 }
 
-/// One model, as `models` shows it. Where the upstream has another name for it, or tells nothing of models, it is what is
-/// known here.
+/// The names in a list of OpenAI's form.
+fn ids(list: &Value) -> impl Iterator<Item = &str> {
+    list["data"].as_array().into_iter().flatten().filter_map(|model| model["id"].as_str())
+}
+
+/// One model, as `models` shows it. Where the settings name it and its upstream would call it otherwise or lists names
+/// only, it is what is known here.
 ///
 /// # Errors
 /// What the upstream answered, or why it did not; none where it has no such model.
@@ -52,12 +53,22 @@ pub(crate) async fn describe(
     elsewhere: &Elsewhere,
     version: &str,
     name: &str,
+    is_settled: bool,
     deadline: Instant,
 ) -> Result<Option<Value>, Status> {
-    if elsewhere.kind() != Kind::Gemini || !elsewhere.is_same_name(name) {
-        return serde_json::to_value(of_upstream(name, elsewhere)).map(Some).map_err(|_| Status::internal());
-    }
-    let path = format!("/{version}/models/{}", encoded(name));
+    let known = || serde_json::to_value(of_upstream(name, elsewhere)).map(Some).map_err(|_| Status::internal());
+    let path = match elsewhere.speech {
+        _ if !elsewhere.is_same_name(name) => return known(),
+        Speech::OpenAi if is_settled => return known(),
+        Speech::OpenAi => {
+            return match get(elsewhere, OPENAI_MODELS, Uri::from_static("/"), deadline).await {
+                Ok(list) if ids(&list).any(|id| id == name) => known(),
+                Ok(_) | Err(Said { http: 404, .. }) => Ok(None),
+                Err(Said { status, .. }) => Err(status),
+            };
+        }
+        Speech::Gemini => format!("/{version}/models/{}", encoded(name)),
+    };
     match get(elsewhere, &path, Uri::from_static("/"), deadline).await {
         Ok(model) => Ok(Some(model)),
         Err(Said { http: 404, .. }) => Ok(None),

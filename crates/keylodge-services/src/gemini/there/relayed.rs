@@ -27,12 +27,11 @@ pub(super) fn encoded(name: &str) -> impl std::fmt::Display {
     utf8_percent_encode(name, NAME)
 }
 
-/// Sends a call on, body and answer untouched. Only where limits count what it uses, or where there is another of our
-/// credentials to try it with, is its body read first.
+/// Sends a call on, body and answer untouched. Only where limits count what it uses, where there is another of our
+/// credentials to try it with, or where the model has another name there is its body read first.
 pub(super) async fn answer(call: &mut Call<'_>, parts: &request::Parts, body: Body) -> Result<Response, Failure> {
     let uses_tokens = match call.verb {
-        Verb::GenerateContent | Verb::StreamGenerateContent => true,
-        verb if verb.embeds() => true,
+        Verb::GenerateContent | Verb::StreamGenerateContent | Verb::EmbedContent | Verb::BatchEmbedContents => true,
         Verb::CountTokens => false,
         // What a batch takes, and what is billed by the picture, is beyond what is counted here.
         Verb::NotServed { .. } => return Err(call.not_served().into()),
@@ -42,8 +41,11 @@ pub(super) async fn answer(call: &mut Call<'_>, parts: &request::Parts, body: Bo
     let counts_use = uses_tokens && call.counts_use();
     let (body, reserved, clamped) = if counts_use {
         let bytes = Bytes::from(wire::bytes(call.lodge, body).await?);
-        let affordable = call.reserve(bytes).await?;
+        let affordable = call.reserve(call.named(&bytes)?).await?;
         (Outgoing::Whole(Some(affordable.body)), affordable.reserved, affordable.clamped)
+    } else if !call.elsewhere.is_same_name(call.model) {
+        let bytes = Bytes::from(wire::bytes(call.lodge, body).await?);
+        (Outgoing::Whole(Some(call.named(&bytes)?)), None, None)
     } else if upstream.credentials.are_several() {
         (Outgoing::Whole(Some(wire::bytes(call.lodge, body).await?.into())), None, None)
     } else {
@@ -72,7 +74,10 @@ pub(super) async fn answer(call: &mut Call<'_>, parts: &request::Parts, body: Bo
 /// INVALID_ARGUMENT where an answer in another form or a part of one is asked for, which callers would miss.
 fn query(given: &Query) -> Result<Uri, Status> {
     if given.get("fields").is_some_and(|fields| fields != "*") {
-        return Err(invalid("fields", "Invalid value at 'fields': the server behind this API answers in full. Leave it out."));
+        return Err(invalid(
+            "fields",
+            "Invalid value at 'fields': the server behind this API answers in full. Leave it out.",
+        ));
     }
     let alt = match given.get("alt") {
         None => "",

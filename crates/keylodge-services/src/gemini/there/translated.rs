@@ -44,7 +44,9 @@ pub(super) async fn answer(call: &mut Call<'_>, body: Body) -> Result<Response, 
         Verb::GenerateContent => None,
         Verb::StreamGenerateContent => Some(Framing::of(call.query)),
         // There is no word for it among what all such servers understand.
-        Verb::CountTokens | Verb::NotServed { .. } => return Err(call.not_served().into()),
+        Verb::CountTokens | Verb::EmbedContent | Verb::BatchEmbedContents | Verb::NotServed { .. } => {
+            return Err(call.not_served().into());
+        }
     };
     let upstream = Arc::clone(&call.elsewhere.upstream);
     let settings = &upstream.settings;

@@ -94,7 +94,8 @@ fn insertion(object: usize, fields: usize, field: &str) -> (Range<usize>, String
     (object + 1..object + 1, format!("{field}{comma}"))
 }
 
-fn edited(body: &Bytes, edits: &[(Range<usize>, String)]) -> Bytes {
+/// A body with other bytes at these places, which stand in their order.
+pub(super) fn edited(body: &Bytes, edits: &[(Range<usize>, String)]) -> Bytes {
     if edits.is_empty() {
         return body.clone();
     }

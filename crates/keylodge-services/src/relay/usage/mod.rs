@@ -15,16 +15,19 @@
 //! assert!(after.input <= before.input_tokens_max.unwrap());
 //! ```
 //!
-//! Nothing here collects a body or changes a byte of it, except [`clamp_output`], which changes one number.
+//! Nothing here collects a body or changes a byte of it, except [`clamp_output`], which changes one number, and
+//! [`rename_model`], which changes one name.
 
 mod clamp;
 mod json;
 mod reader;
+mod rename;
 mod worst_case;
 
 pub use clamp::clamp_output;
 pub use json::Unreadable;
 pub use reader::{Kind, USAGE_BYTES_MAX, UsageReader};
+pub use rename::{Misnamed, rename_model};
 pub use worst_case::{IMAGE_TOKENS_MAX, WorstCase, worst_case};
 
 use keylodge_rules::quota;

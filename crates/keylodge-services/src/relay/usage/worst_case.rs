@@ -23,7 +23,7 @@ pub struct WorstCase {
     pub candidates: u64,
 }
 
-/// Looks through the body of a generateContent or streamGenerateContent.
+/// Looks through the body of a generateContent or streamGenerateContent, or of a call that embeds.
 ///
 /// The prompt counts one token for each byte of its JSON, written without blanks and escapes: no tokenizer makes more
 /// tokens than bytes. Images count [`IMAGE_TOKENS_MAX`] each, whatever their size. Other data counts one token for each
@@ -70,6 +70,8 @@ impl Seen<'_> {
     fn field(&mut self, value: &mut Cursor<'_>, name: &[u8]) {
         match name {
             b"contents" => value.elements(|content| self.content(content)),
+            b"content" => self.content(value),
+            b"requests" => value.elements(|request| self.request(request)),
             b"systemInstruction" | b"system_instruction" => self.content(value),
             b"tools" => value.elements(|tool| self.tool(tool)),
             _ if is_config(name) => self.config(value),
@@ -83,6 +85,18 @@ impl Seen<'_> {
             | b"store" => {}
             _ => self.weigh(value),
         }
+    }
+
+    /// One of several texts to embed.
+    fn request(&mut self, request: &mut Cursor<'_>) {
+        if !request.is_object() {
+            return self.weigh(request);
+        }
+        request.object(|value, name| match name {
+            b"content" => self.content(value),
+            b"model" => {}
+            _ => self.weigh(value),
+        });
     }
 
     fn content(&mut self, content: &mut Cursor<'_>) {
