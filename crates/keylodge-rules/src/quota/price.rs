@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::ModelName;
-
 /// What a model's tokens cost: billionths of a US dollar for a million tokens of a kind, so a dollar per million is
 /// 1,000,000,000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,7 +92,7 @@ impl PriceTable {
                 Some(prefix) => (prefix, &mut table.prefixes),
                 None => (*pattern, &mut table.exact),
             };
-            if !(text.is_empty() && *pattern == "*") && ModelName::parse(text).is_err() {
+            if !(text.is_empty() && *pattern == "*") && !is_name(text) {
                 return Err(PriceError::Pattern((*pattern).to_owned()));
             }
             if list.iter().any(|(other, _)| &**other == text) {
@@ -115,6 +113,13 @@ impl PriceTable {
         }
         self.prefixes.iter().find(|(prefix, _)| model.starts_with(&**prefix)).map(|(_, price)| price)
     }
+}
+
+/// Whether a model can be called so somewhere: names of other servers have tags and owners, as `qwen3:8b` and
+/// `owner/model`.
+fn is_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:/".contains(&byte);
+    (1..=100).contains(&text.len()) && text.bytes().all(fits)
 }
 
 #[cfg(test)]
@@ -147,11 +152,13 @@ mod tests {
             ("gemini-*", named(2)),
             ("gemini-3-*", named(3)),
             ("gemini-3-flash", named(4)),
+            ("qwen3:8b", named(5)),
         ])
         .unwrap();
         let check = |model: &str, input| assert_eq!(table.price(model), Some(&named(input)), "{model}");
 
         check("gemini-3-flash", 4);
+        check("qwen3:8b", 5);
         check("gemini-3-flash-lite", 3);
         check("gemini-3", 2);
         check("llama", 1);
