@@ -181,7 +181,7 @@ pub(crate) const UPSTREAM: &[Setting] = &[
     setting(
         "output_tokens_max",
         "65536",
-        "For `gemini` and `openai`: how many tokens an answer has at most, where a request does not say. As many are reserved where a limit counts them.",
+        "For `gemini` and `openai`: how many tokens an answer has at most, where a request does not say. As many are reserved where a limit counts them, and asked for where the limit refuses; models must take that number.",
     ),
     setting(
         "takes_top_k",
@@ -255,7 +255,9 @@ pub(crate) fn reference_page() -> String {
          ```toml\n[services]\n\"maps.example.com\" = \"Maps API\"\n```\n\n\
          ## Prices\n\n\
          The table `[prices]` says what tokens cost, in US dollars for a million of them; budgets and the cost in usage are\n\
-         reckoned by it. A name may end with `*`; the longest wins, and a model without a price costs nothing:\n\n\
+         reckoned by it. A name may end with `*`; the longest wins, and a model without a price costs nothing. Where a budget\n\
+         holds, a model of an upstream without a price is refused, so an upstream for all names (`\"*\"` in `[models]`) wants a\n\
+         price for all names, too:\n\n\
          ```toml\n[prices]\n\"gemini-2.5-flash\" = \"0.30 in, 0.075 cached, 2.50 out\"\n\"gemini-2.5-*\" = \"1.25 in, 10 out\"\n```\n\n\
          ## Upstreams\n\n\
          A table `[upstreams.NAME]` names a server that answers in our place, with our credential and not the caller's:\n\n\

@@ -23,11 +23,16 @@ struct Lodge {
 
 /// A server with these models, in front of an upstream that is called `there`.
 fn lodge(script: &str, kind: &str, base: &str, models: &str) -> Lodge {
+    lodge_with_prices(script, kind, base, models, "'*' = '0 in, 1000 out'")
+}
+
+/// The same with these prices.
+fn lodge_with_prices(script: &str, kind: &str, base: &str, models: &str, prices: &str) -> Lodge {
     let upstream = Upstream::start(script, &[OURS, "second-key", "busy-key"]);
     let start = scripted();
     let secret = start.folder().write("secret", OURS);
     let settings = format!(
-        "[models]\n{models}\n[prices]\n'*' = '0 in, 1000 out'\n\
+        "[models]\n{models}\n[prices]\n{prices}\n\
          [upstreams.there]\nkind = '{kind}'\nurl = 'http://127.0.0.1:{}{base}'\nkey_file = '{}'\nsilence_seconds_max = 1\n",
         upstream.port,
         secret.display()
@@ -52,7 +57,12 @@ impl Lodge {
 
     /// A budget of so many dollars a day, for the project.
     fn budget(&self, dollars: &str) {
-        let limits = json!({"limits": [{"metric": "COST", "window": "DAY", "value": dollars}]});
+        self.limit(&json!({"metric": "COST", "window": "DAY", "value": dollars}));
+    }
+
+    /// A limit for the project.
+    fn limit(&self, limit: &Value) {
+        let limits = json!({ "limits": [limit] });
         let path = "/keylodge/v1/projects/default-project/limits";
         Owner::of(&self.server).call(request("PUT", path).body(limits.to_string())).good();
     }
@@ -110,7 +120,7 @@ fn a_call_of_gemini_goes_through_byte_for_byte_with_our_key() {
     );
     assert_eq!(header(&seen, "x-goog-api-key"), [OURS]);
     assert_eq!(header(&seen, "x-goog-api-client"), ["google-genai-sdk/1.70.0"]);
-    assert_eq!(header(&seen, "accept-encoding"), Vec::<&str>::new(), "counts are read in passing");
+    assert_eq!(header(&seen, "accept-encoding"), ["identity"], "counts are read in passing");
     assert_eq!(answer.header("x-keylodge-engine"), Some("there"));
     assert_eq!(answer.header(CLAMPED), None);
 }
@@ -321,4 +331,135 @@ fn an_upstream_that_is_gone_is_unavailable_and_costs_nothing() {
         let again = lodge.call(call(FLASH, "generateContent", &hi()));
         assert_eq!(again.status, 503, "what was reserved was given back");
     }
+}
+
+#[test]
+fn no_caller_can_have_the_counts_left_out_of_an_answer() {
+    let lodge = google();
+    lodge.budget("0.030");
+
+    for query in ["fields=candidates", "$fields=candidates", "alt=proto", "$alt=media"] {
+        let refused = lodge.call(call(FLASH, &format!("generateContent?{query}"), &hi()));
+        let field = &refused.json()["error"]["details"][0]["fieldViolations"][0]["field"];
+        assert!(refused.status == 400 && query.contains(field.as_str().expect("a field")), "{}", refused.text());
+    }
+    assert_eq!(lodge.upstream.seen(), Vec::<Value>::new());
+
+    let odd = call(FLASH, "generateContent?callback=x&$.xgafv=1&anything=1&prettyPrint=false", &capped(30));
+    lodge.call(odd.header("x-goog-fieldmask", "candidates").header("x-http-method-override", "GET")).good();
+    let seen = &lodge.upstream.seen()[0];
+    assert_eq!(seen["path"], "/v1beta/models/gemini-2.5-flash:generateContent?prettyPrint=false");
+    for gone in ["x-goog-fieldmask", "x-http-method-override"] {
+        assert_eq!(header(seen, gone), Vec::<&str>::new());
+    }
+    let rest = lodge.call(call(FLASH, "generateContent", &capped(30))).good();
+    assert_eq!(rest.header(CLAMPED), Some("10"), "20 of 30 were counted");
+}
+
+#[test]
+fn who_gives_a_call_up_before_its_answer_has_it_charged_all_the_same() {
+    for lodge in [google(), ollama()] {
+        lodge.budget("0.030");
+
+        let late = lodge.call(call("slow", "generateContent", &capped(20)).header("x-server-timeout", "0.3"));
+        assert_eq!(late.status, 504, "{}", late.text());
+        let mut connection = lodge.server.connect();
+        connection.send(&call("slow", "generateContent", &capped(5)).key(&lodge.key));
+        until("it is sent", || lodge.upstream.seen().len() == 2);
+        drop(connection);
+        until("the upstream knows that nobody listens", || lodge.upstream.seen()[1]["left"] == true);
+
+        let rest = lodge.call(call(FLASH, "generateContent", &capped(20))).good();
+        assert_eq!(rest.header(CLAMPED), Some("5"), "25 of 30 may have been made");
+    }
+}
+
+#[test]
+fn an_answer_in_one_piece_comes_whole_even_where_it_is_longer_than_was_asked_for() {
+    for lodge in [google(), ollama()] {
+        lodge.budget("0.010");
+
+        let whole = lodge.call(call("over", "generateContent", &capped(10))).good().json();
+
+        assert_eq!(whole["usageMetadata"]["candidatesTokenCount"], ANSWER_TOKENS, "{whole}");
+        assert_eq!(lodge.call(call(FLASH, "generateContent", &capped(1))).status, 429, "and is charged as it is");
+    }
+}
+
+#[test]
+fn a_limit_in_shadow_changes_nothing_of_a_call() {
+    for lodge in [google(), ollama()] {
+        lodge.limit(&json!({"metric": "OUTPUT_TOKENS", "window": "DAY", "value": "5", "mode": "SHADOW"}));
+
+        let stream = lodge.call(call("over", "streamGenerateContent?alt=sse", &capped(5))).good();
+
+        let (count, reason) = end(&events(&stream));
+        assert!(count as u64 >= ANSWER_TOKENS && reason == "STOP", "{}", stream.text());
+        assert_eq!(stream.header(CLAMPED), None);
+        lodge.call(call(FLASH, "generateContent", &hi())).good();
+        let sent = lodge.upstream.seen()[1]["body"].as_str().expect("text").to_lowercase();
+        assert!(!sent.contains("max"), "{sent}");
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_say_what_it_took_is_charged_what_was_reserved_and_an_error_nothing() {
+    let lodge = ollama();
+    lodge.budget("0.030");
+
+    let sorry = lodge.call(call("sorry", "generateContent", &hi()));
+    assert_eq!(sorry.status, 503, "{}", sorry.text());
+    let sorry = lodge.call(call("sorry", "streamGenerateContent?alt=sse", &hi()));
+    assert_eq!(events(&sorry)[0]["error"]["code"], 503, "{}", sorry.text());
+    let mute = lodge.call(call("mute", "generateContent", &capped(20))).good();
+    assert_eq!((mute.header(CLAMPED), mute.json().get("usageMetadata")), (None, None));
+
+    let rest = lodge.call(call(FLASH, "generateContent", &capped(20))).good();
+    assert_eq!(rest.header(CLAMPED), Some("10"), "20 of 30 were reserved");
+}
+
+#[test]
+fn what_google_says_of_our_key_never_reaches_a_caller() {
+    let lodge = google();
+
+    for model in ["suspended", "leaky"] {
+        for verb in ["generateContent", "streamGenerateContent?alt=sse"] {
+            let answer = lodge.call(call(model, verb, &hi()));
+            assert_eq!((answer.status, answer.text().contains(OURS)), (503, false), "{}", answer.text());
+        }
+    }
+}
+
+#[test]
+fn a_budget_lets_nothing_through_that_has_no_price() {
+    let (models, prices) = ("'*' = 'there'", "'qwen3:8b' = '0 in, 1000 out'");
+    for lodge in [
+        lodge_with_prices("google_like.py", "gemini", "", models, prices),
+        lodge_with_prices("ollama_like.py", "openai", "/v1", models, prices),
+    ] {
+        lodge.call(call("over", "generateContent", &hi())).good();
+        lodge.budget("0.030");
+
+        let refused = lodge.call(call("over", "generateContent", &hi()));
+        let error = &refused.json()["error"];
+        assert_eq!((refused.status, &error["status"]), (400, &json!("FAILED_PRECONDITION")), "{}", refused.text());
+        assert_eq!(lodge.upstream.seen().len(), 1, "it was not sent");
+        lodge.call(call("qwen3:8b", "generateContent", &hi())).good();
+    }
+}
+
+#[test]
+fn a_body_may_name_the_model_as_the_path_does_and_no_other() {
+    let lodge = google();
+    let embed = |name: &str| json!({"requests": [{"model": name, "content": {"parts": [{"text": "Hi"}]}}]});
+
+    lodge.call(call("fast", "batchEmbedContents", &embed("models/fast"))).good();
+    let sent = lodge.upstream.seen()[0]["body"].as_str().expect("text").to_owned();
+    assert!(sent.contains("\"models/gemini-2.5-flash\"") && !sent.contains("models/fast"), "{sent}");
+    assert_eq!(lodge.call(call("fast", "batchEmbedContents", &embed("models/dear"))).status, 400);
+    lodge.budget("0.030");
+    assert_eq!(lodge.call(call("cheap", "embedContent", &json!({"model": "models/dear"}))).status, 400);
+    assert_eq!(lodge.call(call("%2E%2E", "generateContent", &hi())).status, 404);
+    assert_eq!(lodge.call(call(&"x".repeat(101), "generateContent", &hi())).status, 404);
+    assert_eq!(lodge.upstream.seen().len(), 1);
 }

@@ -5,7 +5,8 @@ and `usageMetadata` as the official clients read them (google-genai 1.70 and 3.4
 gives them for bad keys and for quota.
 
 What it does is told by the model's name: `gemini-2.5-flash` answers with what it was sent; `endless` goes on past any
-cap until nobody listens; `dies` hangs up after two chunks; `silent` says one chunk and then nothing.
+cap until nobody listens; `dies` hangs up after two chunks; `silent` says one chunk and then nothing; `over` keeps to no
+cap; `slow` says nothing until nobody listens; `suspended` and `leaky` refuse the key and name it.
 """
 
 import http.server
@@ -13,6 +14,7 @@ import json
 import socketserver
 import sys
 import threading
+import time
 
 KEYS = sys.argv[1:]
 ANSWER_TOKENS = 20
@@ -40,6 +42,12 @@ BUSY = error(
     "You exceeded your current quota.",
     {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "30s"},
 )
+
+
+def suspended(key):
+    info = BAD_KEY["error"]["details"][0] | {"reason": "CONSUMER_SUSPENDED"}
+    message = f"Permission denied: Consumer 'api_key:{key}' has been suspended."
+    return error(403, "PERMISSION_DENIED", message, info)
 
 
 def chunk(text, output, end=None):
@@ -78,12 +86,31 @@ class Google(http.server.BaseHTTPRequestHandler):
             return
         model, _, verb = self.path.split("?")[0].rsplit("/", 1)[-1].rpartition(":")
         cap = json.loads(body).get("generationConfig", {}).get("maxOutputTokens") or ANSWER_TOKENS
-        count = min(int(cap), ANSWER_TOKENS)
+        count = ANSWER_TOKENS if model == "over" else min(int(cap), ANSWER_TOKENS)
         end = "STOP" if count == ANSWER_TOKENS else "MAX_TOKENS"
-        if verb == "countTokens":
+        if model == "slow":
+            seen["left"] = not self.rfile.read(1)
+            self.close_connection = True
+        elif model == "suspended":
+            self.say(403, suspended(self.headers["x-goog-api-key"]))
+        elif model == "leaky":
+            self.say(404, error(404, "NOT_FOUND", f"No such thing for {self.headers['x-goog-api-key']}."))
+        elif verb == "countTokens":
             self.say(200, {"totalTokens": 5})
         elif verb == "embedContent":
             self.say(200, {"embedding": {"values": [0.5, 0.25]}})
+        elif verb == "batchEmbedContents":
+            self.say(200, {"embeddings": [{"values": [0.5, 0.25]}]})
+        elif verb == "generateContent" and model == "over":
+            self.send_response(200)
+            self.send_header("content-type", "application/json; charset=UTF-8")
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            said = json.dumps(chunk("over", count, end))
+            for piece in (said[:40], said[40:-1], said[-1:]):
+                self.piece(piece)
+                time.sleep(0.02)
+            self.wfile.write(b"0\r\n\r\n")
         elif verb == "generateContent":
             self.say(200, chunk(json.dumps(seen), count, end))
         else:

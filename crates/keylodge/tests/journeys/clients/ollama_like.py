@@ -4,7 +4,8 @@ It prints its port. Shapes of completions, chunks, tool calls and errors are tho
 translation's tests, which say where each was recorded.
 
 What it does is told by the model's name: `qwen3:8b` answers with what it was sent, or as tools and formats ask;
-`endless` goes on past any cap until nobody listens; `dies` hangs up after two chunks.
+`endless` goes on past any cap until nobody listens; `dies` hangs up after two chunks; `over` keeps to no cap; `slow` says
+nothing until nobody listens; `mute` does not say what it counted; `sorry` answers with an error and 200.
 """
 
 import http.server
@@ -30,10 +31,17 @@ class Ollama(http.server.BaseHTTPRequestHandler):
         SEEN.append(seen)
         chat = json.loads(body)
         model = chat["model"]
-        if model not in ("qwen3:8b", "endless", "dies"):
+        if model == "slow":
+            seen["left"] = not self.rfile.read(1)
+            self.close_connection = True
+            return None
+        if model == "sorry":
+            return self.say(200, {"error": {"message": "not now", "type": "api_error", "code": None}})
+        if model not in ("qwen3:8b", "endless", "dies", "over", "mute"):
             said = {"error": {"message": f'model "{model}" not found', "type": "api_error", "code": None}}
             return self.say(404, said)
-        count = min(chat.get("max_tokens", ANSWER_TOKENS), ANSWER_TOKENS)
+        cap = ANSWER_TOKENS if model == "over" else chat.get("max_tokens", ANSWER_TOKENS)
+        count = min(cap, ANSWER_TOKENS)
         end = "stop" if count == ANSWER_TOKENS else "length"
         if chat.get("stream"):
             return self.stream(model, count, end, seen)
@@ -46,7 +54,8 @@ class Ollama(http.server.BaseHTTPRequestHandler):
             call["function"] = {"name": name, "arguments": '{"city":"Basel"}'}
             message, end = {"role": "assistant", "content": "", "tool_calls": [call]}, "tool_calls"
         choice = {"index": 0, "message": message, "finish_reason": end}
-        return self.say(200, END | {"object": "chat.completion", "choices": [choice], "usage": usage(count)})
+        counted = {} if model == "mute" else {"usage": usage(count)}
+        return self.say(200, END | {"object": "chat.completion", "choices": [choice]} | counted)
 
     def stream(self, model, count, end, seen):
         self.send_response(200)
