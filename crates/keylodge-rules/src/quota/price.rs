@@ -92,7 +92,7 @@ impl PriceTable {
                 Some(prefix) => (prefix, &mut table.prefixes),
                 None => (*pattern, &mut table.exact),
             };
-            if !(text.is_empty() && *pattern == "*") && !is_name(text) {
+            if !is_name(text) && *pattern != "*" {
                 return Err(PriceError::Pattern((*pattern).to_owned()));
             }
             if list.iter().any(|(other, _)| &**other == text) {

@@ -80,6 +80,26 @@ fn the_counts_are_known_after_the_end() {
 }
 
 #[test]
+fn what_was_said_is_known_by_its_bytes_thoughts_and_calls_included() {
+    let said = |delta: Value| read(choice(&delta, &Value::Null).as_bytes(), 7).0.output_tokens_seen_max();
+
+    assert_eq!(said(json!({"role": "assistant", "content": "four"})), 4);
+    assert_eq!(said(json!({"content": "", "reasoning_content": "hm"})), 2);
+    let call = json!({"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    assert_eq!(said(json!({"tool_calls": [call]})), 3);
+}
+
+#[test]
+fn an_error_before_the_first_word_means_that_nothing_was_done() {
+    let error = "data: {\"error\": {\"message\": \"no\"}}\n\n";
+    let word = choice(&json!({"content": "Hi"}), &Value::Null);
+
+    assert!(read(error.as_bytes(), 5).0.is_refused());
+    assert!(!read(format!("{word}{error}").as_bytes(), 5).0.is_refused());
+    assert!(!read(word.as_bytes(), 5).0.is_refused());
+}
+
+#[test]
 fn several_answers_end_together_and_stay_apart() {
     let both = event(&json!({"choices": [
         {"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"}, {"index": 0, "delta": {"content": "a"}, "finish_reason": null}]}));

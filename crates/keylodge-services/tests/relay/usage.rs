@@ -342,3 +342,35 @@ fn a_body_that_is_deep_beyond_reason_is_read_all_the_same() {
 
     assert!(worst_case(deep.as_bytes()).unwrap().input_tokens_max.is_some_and(|tokens| tokens > 1_000_000));
 }
+
+#[test]
+fn what_is_to_be_embedded_counts_as_a_prompt_does() {
+    let content = json!({"parts": [{"text": "12345678"}]});
+    let one = worst_case(json!({"model": "models/x", "content": content}).to_string().as_bytes()).unwrap();
+    let requests = json!({"requests": [{"model": "models/x", "content": content}, {"content": content}]});
+    let two = worst_case(requests.to_string().as_bytes()).unwrap();
+    let file = json!({"requests": [{"content": {"parts": [{"fileData": {"fileUri": "x"}}]}}]});
+    let image = json!({"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "A".repeat(100_000)}}]}});
+    let input_of = |body: Value| worst_case(body.to_string().as_bytes()).unwrap().input_tokens_max;
+
+    assert!(one.input_tokens_max.unwrap() >= 8 && two.input_tokens_max > one.input_tokens_max);
+    assert_eq!(input_of(file), None);
+    assert!(input_of(image).unwrap() < 2 * IMAGE_TOKENS_MAX);
+}
+
+#[test]
+fn only_a_stream_has_places_between_chunks() {
+    let is_between = |answer: &str| read(Kind::Json, answer.as_bytes(), 1).is_between_chunks(answer.as_bytes());
+
+    assert!(is_between("[{\"a\": 1}") && is_between("[{\"a\": 1},\r\n{\"b\": {}}\r\n"));
+    assert!(!is_between("{\"a\": 1}") && !is_between("[{\"a\": {}") && !is_between("[{\"a\": 1}]"));
+}
+
+#[test]
+fn what_a_total_has_beyond_the_named_counts_is_paid_as_output() {
+    let paid = |usage: Value| Tokens::of_metadata(usage.as_object().unwrap()).paid().output;
+
+    assert_eq!(paid(json!({"promptTokenCount": 4, "candidatesTokenCount": 2, "totalTokenCount": 16})), 12);
+    assert_eq!(paid(json!({"promptTokenCount": 4, "totalTokenCount": 16})), 12);
+    assert_eq!(paid(json!({"promptTokenCount": 4, "candidatesTokenCount": 2, "totalTokenCount": 3})), 2);
+}
