@@ -33,7 +33,7 @@ fn gemini_calls() -> Vec<Request> {
     let mut calls = routes::gemini();
     for version in routes::VERSIONS {
         let verbs = ["generateContent", "streamGenerateContent", "streamGenerateContent?alt=sse", "countTokens"];
-        for verb in verbs.into_iter().chain(["embedContent", "predict", "nonsense"]) {
+        for verb in verbs.into_iter().chain(["embedContent", "batchEmbedContents", "predict", "nonsense"]) {
             calls.push(post(format!("/{version}/models/gemini-9:{verb}"), &contents("Hello")));
             calls.push(request("POST", format!("/{version}/models/{MODEL}:{verb}")).body("nonsense"));
         }

@@ -463,3 +463,22 @@ fn a_body_may_name_the_model_as_the_path_does_and_no_other() {
     assert_eq!(lodge.call(call(&"x".repeat(101), "generateContent", &hi())).status, 404);
     assert_eq!(lodge.upstream.seen().len(), 1);
 }
+
+#[test]
+fn tokens_of_upstreams_are_in_the_metrics_and_texts_to_embed_are_charged_by_what_they_can_be() {
+    for lodge in [google(), ollama()] {
+        lodge.call(call(FLASH, "generateContent", &hi())).good();
+        lodge.call(call(FLASH, "streamGenerateContent?alt=sse", &hi())).good();
+        let metrics = Owner::of(&lodge.server).call(get("/metrics")).good().text();
+        for line in ["keylodge_tokens_total{direction=\"input\"} 10", "keylodge_tokens_total{direction=\"output\"} 40"]
+        {
+            assert!(metrics.contains(line), "{line} in {metrics}");
+        }
+    }
+
+    let lodge = google();
+    lodge.limit(&json!({"metric": "INPUT_TOKENS", "window": "DAY", "value": "100"}));
+    let embed = json!({"requests": [{"content": {"parts": [{"text": "x".repeat(60)}]}}]});
+    lodge.call(call(FLASH, "batchEmbedContents", &embed)).good();
+    assert_eq!(lodge.call(call(FLASH, "batchEmbedContents", &embed)).status, 429, "the answer says no counts");
+}
