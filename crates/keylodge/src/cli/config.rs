@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::output;
-use crate::settings::{Config, Flags, Given, KNOWN, Setting, reference_page};
+use crate::settings::{Config, Flags, Given, KNOWN, Setting, reference_page, unpriced};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -23,6 +23,11 @@ pub(crate) fn run(command: &ConfigCommand, flags: &Flags) -> ExitCode {
         ConfigCommand::Check => {
             let mistakes = match Config::build(&given) {
                 Ok(config) => {
+                    for model in unpriced(&config.models, &config.prices) {
+                        output::complain(&format!(
+                            "note: '{model}' of [models] has no price in [prices]; where a budget holds, it is refused"
+                        ));
+                    }
                     config.upstreams.iter().filter_map(|upstream| upstream.methods().err()).flatten().collect()
                 }
                 Err(mistakes) => mistakes,

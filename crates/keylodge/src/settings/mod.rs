@@ -17,3 +17,4 @@ pub(crate) use given::{Flags, Given, Mistake};
 pub(crate) use known::{KNOWN, Setting, reference_page};
 pub(crate) use listeners::{HttpLimits, Listen, Listeners, TlsFiles};
 pub(crate) use models::{EngineKind, OTHERS, Source};
+pub(crate) use prices::unpriced;

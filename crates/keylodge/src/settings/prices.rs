@@ -4,6 +4,7 @@ use keylodge_rules::quota::money::nanos;
 use keylodge_rules::quota::{Price, PriceTable};
 
 use super::given::{Given, Mistake};
+use super::models::Source;
 
 /// Checks all prices. A model without one costs nothing.
 pub(super) fn read(given: &Given, mistakes: &mut Vec<Mistake>) -> PriceTable {
@@ -26,6 +27,14 @@ pub(super) fn read(given: &Given, mistakes: &mut Vec<Mistake>) -> PriceTable {
         }
         PriceTable::default()
     })
+}
+
+/// The models of upstreams that have no price although others have: a budget lets none of them through. `*` has one where
+/// every name has.
+pub(crate) fn unpriced<'models>(models: &'models [(String, Source)], prices: &PriceTable) -> Vec<&'models str> {
+    let is_elsewhere = |source: &Source| matches!(source, Source::Upstream { .. });
+    let models = models.iter().filter(|(name, source)| is_elsewhere(source) && prices.price(name).is_none());
+    if *prices == PriceTable::default() { Vec::new() } else { models.map(|(name, _)| &**name).collect() }
 }
 
 /// Reads `0.30 in, 0.075 cached, 2.50 out`. What comes from a cache costs as other input where nothing is said.
@@ -51,6 +60,20 @@ fn price(words: &str) -> Option<Price> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_of_an_upstream_without_a_price_is_noticed_where_others_have_one() {
+        let there = || Source::Upstream { name: "google".to_owned(), model: None };
+        let models = [("gemini-3-flash".to_owned(), there()), ("*".to_owned(), there())];
+        let check = |patterns: &[&str], expected: &[&str]| {
+            let prices: Vec<_> = patterns.iter().map(|pattern| (*pattern, Price::default())).collect();
+            assert_eq!(unpriced(&models, &PriceTable::new(&prices).unwrap()), expected, "{patterns:?}");
+        };
+        check(&[], &[]);
+        check(&["gemini-*"], &["*"]);
+        check(&["other"], &["gemini-3-flash", "*"]);
+        check(&["*"], &[]);
+    }
 
     #[test]
     fn prices_are_dollars_for_a_million_tokens() {
