@@ -118,14 +118,13 @@ impl Upstream {
     /// Sends a request on and gives the answer back, its body still on the way, the bill with it.
     pub(crate) async fn relay(
         &self,
-        request: Request<Outgoing>,
+        slot: &mut Option<Request<Outgoing>>,
         rest: &str,
         pair: &Arc<Pair>,
         bill: Option<(Box<Bill>, Counts)>,
     ) -> Result<Response<Answer>, UpstreamError> {
-        let mut request = Some(request);
         let model = bill.as_ref().and_then(|(bill, _)| bill.model().cloned());
-        let asked = self.send_on(&mut request, rest, pair, model.as_ref()).await;
+        let asked = self.send_on(slot, rest, pair, model.as_ref()).await;
         match (asked, bill) {
             (Ok((response, tunnel)), None) => {
                 if let Some(tunnel) = tunnel {

@@ -47,8 +47,8 @@ pub(super) async fn answer(call: &mut Call<'_>, parts: &request::Parts, body: Bo
     let path = format!("/{}/models/{model}:{}", call.version, call.verb.path_word());
     let counts = if uses_tokens { Counts::Tokens { reserved } } else { Counts::Calls };
     let bill = call.bill.take().map(|bill| (bill, counts));
-    let request = Request::from_parts(parts.clone(), body);
-    let mut response = match upstream.relay(request, &path, &Arc::default(), bill).await {
+    let mut request = Some(Request::from_parts(parts.clone(), body));
+    let mut response = match upstream.relay(&mut request, &path, &Arc::default(), bill).await {
         Ok(response) => response,
         Err(error) => return Ok(failure::of_upstream(&upstream.name, &error, call.envelope)),
     };
