@@ -76,6 +76,9 @@ impl Visit {
 /// An answer that is being made.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>>;
 
+/// The address of a request without its credentials, and the bill of its call; none where a door stands open.
+type Admitted = (Uri, Option<Box<Bill>>);
+
 impl Parts {
     /// The door that a request is for, and where in its path begins what is left of it.
     fn door(&self, request: &Request<Incoming>) -> Option<(usize, usize)> {
@@ -120,14 +123,14 @@ impl Parts {
         }
     }
 
-    /// Takes the credentials out of a request and asks the gate. There is no bill where a door stands open.
+    /// Takes the credentials out of a request and asks the gate.
     fn admit(
         &self,
         door: &Door,
         rest_at: usize,
         request: &mut Request<Outgoing>,
         peer: Peer,
-    ) -> Result<(Uri, Option<Box<Bill>>), Box<Response<Answer>>> {
+    ) -> Result<Admitted, Box<Response<Answer>>> {
         let began = self.lodge.now();
         let mut uri = std::mem::take(request.uri_mut());
         let credentials = Credentials::take(request.headers_mut(), &mut uri);
