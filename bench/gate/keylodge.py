@@ -20,8 +20,14 @@ REFUSED = 400
 # What every key has besides its string. Restrictions, and limits that are counted and never reached, belong here.
 EVERY_KEY = {"services": [SERVICE]}
 # Calls of the management API on the project before the keys come: method, path, body.
+OUT_OF_REACH = str(10**12)
 PROJECT_CALLS = [
     ("POST", f"/v1/projects/{PROJECT}/services/{SERVICE}:enable", {}),
+    (
+        "PUT",
+        f"/keylodge/v1/projects/{PROJECT}/limits",
+        {"limits": [{"metric": "REQUESTS", "window": window, "value": OUT_OF_REACH} for window in ("MINUTE", "DAY")]},
+    ),
 ]
 KEYS_AT_ONCE = 1000
 READY_SECONDS_MAX = 600

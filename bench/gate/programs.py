@@ -18,14 +18,19 @@ def say(text):
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
+# Set by --dev: whether programs are those that the tests run, which are there sooner and a little slower.
+are_of_tests = False
+
+
 def build(manifest, *flags):
-    """Builds for release and gives the folder with the programs."""
-    command = ["cargo", "build", "--locked", "--release", "--manifest-path", manifest, *flags]
+    """Builds, by default for release, and gives the folder with the programs."""
+    profile = [] if are_of_tests else ["--release"]
+    command = ["cargo", "build", "--locked", *profile, "--manifest-path", manifest, *flags]
     say(" ".join(map(str, command)))
     subprocess.run(command, check=True)
     command = ["cargo", "metadata", "--locked", "--no-deps", "--format-version", "1", "--manifest-path", manifest]
     metadata = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    return Path(metadata["target_directory"]) / "release"
+    return Path(metadata["target_directory"]) / ("debug" if are_of_tests else "release")
 
 
 def tools():

@@ -54,7 +54,10 @@ impl Judge {
         let model = model.unwrap_or_default();
         let holders = pass.holders();
         let taken = match self.0.ledger.take(holders, model, worst) {
-            Err(Short::Unleased) => self.0.ledger.take_leased(holders, model, worst, Instant::now() + wait_max).await,
+            // In a box, as it is rare, and calls would carry it about.
+            Err(Short::Unleased) => {
+                Box::pin(self.0.ledger.take_leased(holders, model, worst, Instant::now() + wait_max)).await
+            }
             taken => taken,
         };
         taken.map_err(|short| refusal(pass, short))

@@ -164,6 +164,12 @@ impl KeyUid {
         HYPHENS.iter().all(|at| text[*at] == b'-').then_some(Self(bytes))
     }
 
+    /// The UUID of these sixteen bytes, as [`KeyUid::as_bytes`] gives them.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The UUID as its sixteen bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

@@ -113,10 +113,13 @@ impl Bill {
         self.is_unsent = true;
     }
 
-    /// The call never went on: all it took is given back, and nothing is counted here.
-    pub(crate) fn void(mut self) {
+    /// The call never went on: all it took is given back, and nothing is counted here. Gives what was asked, for whoever
+    /// counts the refusal.
+    pub(crate) fn void(mut self: Box<Self>) -> Asked {
         self.charge = None;
         self.is_void = true;
+        let target = Target { model: self.model.clone(), ..Target::new(Arc::clone(self.pass.shared_method())) };
+        Asked { target, caller: std::mem::take(&mut self.caller), began: self.began }
     }
 
     /// The model that was called, if one was.
@@ -172,6 +175,13 @@ impl Drop for Bill {
             cost_nanos,
         });
     }
+}
+
+/// What was asked of the gate.
+pub(crate) struct Asked {
+    pub(crate) target: Target,
+    pub(crate) caller: Caller,
+    pub(crate) began: Timestamp,
 }
 
 /// Counts a refused call, and keeps it for explanation.

@@ -124,6 +124,13 @@ pub async fn lease(lodge: Lodge, mut stop: watch::Receiver<bool>) {
         let batch = Batch { ledger: rows.iter().map(|row| row_of(row, stopping)).collect(), ..Batch::default() };
         match lodge.meter.append(&batch).await {
             Ok(()) => ledger.granted(&rows),
+            Err(error) if stopping => {
+                // What was granted stays written: more than was used, never less.
+                tracing::warn!(
+                    error = chain(&error),
+                    "cannot write what was used of limits; what was set aside for use counts as used"
+                );
+            }
             Err(error) => {
                 tracing::warn!(error = chain(&error), "cannot write what is used of limits; calls that need it wait");
                 tokio::time::sleep(WRITE_EVERY).await;

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response, request};
+use http::{Request, Response, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use keylodge_api::{Envelope, Status};
 use keylodge_gate::{Credentials, Peer};
+use keylodge_rules::Refusal;
 use tower::ServiceExt;
 
-use crate::bill::{self, Bill};
+use crate::bill::{self, Asked, Bill};
 use crate::relay::{Answer, Counts, Door, Outgoing, Pair};
 use crate::tally::Caller;
 use crate::{Lodge, failure};
@@ -58,44 +59,32 @@ pub struct Visit {
 impl Visit {
     /// Answers a request that comes from this peer.
     ///
-    /// In a box: hyper and what is around it would else move what a call needs from place to place.
-    pub fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answering {
+    /// In a box, and small: hyper and what is around it would else move what a call needs from place to place.
+    pub fn answer(&self, mut request: Request<Incoming>, peer: Peer) -> Answering {
         let (parts, pair) = (Arc::clone(&self.parts), Arc::clone(&self.pair));
-        Box::pin(async move { Ok(parts.answer(request, peer, &pair).await) })
+        let Some((door, rest_at)) = parts.door(&request) else {
+            request.extensions_mut().insert(peer);
+            return Box::pin(async move { Ok(parts.route(request).await) });
+        };
+        let outgoing =
+            |body: Incoming| if body.is_end_stream() { Outgoing::Whole(None) } else { Outgoing::Streamed(body) };
+        let mut request = Some(request.map(outgoing));
+        Box::pin(async move { Ok(parts.relay(door, rest_at, &mut request, peer, &pair).await) })
     }
 }
 
 /// An answer that is being made.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>>;
 
+/// The address of a request without its credentials, and the bill of its call; none where a door stands open.
+type Admitted = (Uri, Option<Box<Bill>>);
+
 impl Parts {
-    async fn answer(&self, mut request: Request<Incoming>, peer: Peer, pair: &Arc<Pair>) -> Response<Answer> {
-        let door = self.doors.iter().find_map(|door| {
-            let rest = door.below(request.headers(), request.uri())?;
-            Some((door, request.uri().path().len() - rest.len()))
-        });
-        let Some((door, rest_at)) = door else {
-            request.extensions_mut().insert(peer);
-            return Box::pin(self.route(request)).await;
-        };
-        let (mut head, body) = request.into_parts();
-        let credentials = Credentials::take(&mut head.headers, &mut head.uri);
-        let uri = head.uri.clone();
-        let rest = uri.path().get(rest_at..).unwrap_or_default();
-        let upstream = &door.upstream;
-        let bill = if upstream.settings.is_open {
-            None
-        } else {
-            match self.admit(door, rest, &credentials, &head, peer).await {
-                Ok(bill) => Some((bill, Counts::Calls)),
-                Err(response) => return *response,
-            }
-        };
-        let body = if body.is_end_stream() { Outgoing::Whole(None) } else { Outgoing::Streamed(body) };
-        match upstream.relay(Request::from_parts(head, body), rest, pair, bill).await {
-            Ok(response) => response,
-            Err(error) => failure::of_upstream(&upstream.settings.name, &error, Envelope::Object),
-        }
+    /// The door that a request is for, and where in its path begins what is left of it.
+    fn door(&self, request: &Request<Incoming>) -> Option<(usize, usize)> {
+        let (headers, uri) = (request.headers(), request.uri());
+        let found = self.doors.iter().enumerate().find_map(|(at, door)| Some((at, door.below(headers, uri)?)));
+        found.map(|(at, rest)| (at, uri.path().len() - rest.len()))
     }
 
     async fn route(&self, request: Request<Incoming>) -> Response<Answer> {
@@ -103,39 +92,72 @@ impl Parts {
         response.map(Answer::Own)
     }
 
-    /// Asks the gate, and takes the call from its limits.
-    async fn admit(
+    /// Sends a request on, if the gate lets it through and its limits have room.
+    async fn relay(
         &self,
-        door: &Door,
-        rest: &str,
-        credentials: &Credentials,
-        head: &request::Parts,
+        door: usize,
+        rest_at: usize,
+        slot: &mut Option<Request<Outgoing>>,
         peer: Peer,
-    ) -> Result<Box<Bill>, Box<Response<Answer>>> {
-        let began = self.lodge.now();
-        let target = door.target(&head.method, &head.uri, rest).map_err(|status| Box::new(said(&status)))?;
-        let caller = Caller::of(&head.headers, Some(peer.ip()));
-        let judge = &self.lodge.judge;
-        let taken = async {
-            let pass = judge.admit(Some(credentials), &door.surface, &target, &head.headers, Some(&peer), began)?;
-            self.lodge.uses.note_foreign(&pass);
-            let upstream = &door.upstream.name;
-            let mut bill = Bill::new(&self.lodge, pass, &target, caller.clone(), upstream, began);
-            match bill.take().await {
-                Ok(()) => Ok(bill),
-                Err(refusal) => {
-                    bill.void();
-                    Err(refusal)
+        pair: &Arc<Pair>,
+    ) -> Response<Answer> {
+        let door = &self.doors[door];
+        let (uri, bill) = match slot.as_mut().map(|request| self.admit(door, rest_at, request, peer)) {
+            None => return said(&Status::internal()),
+            Some(Err(response)) => return *response,
+            Some(Ok(admitted)) => admitted,
+        };
+        let bill = match bill {
+            None => None,
+            Some(mut bill) => {
+                if let Err(refusal) = bill.take().await {
+                    return self.refuse(door, refusal, &bill.void());
                 }
+                Some((bill, Counts::Calls))
             }
         };
-        taken.await.map_err(|refusal| {
-            let response = judge.refuse(refusal, &door.surface, &target);
-            if let Some(refused) = response.extensions().get() {
-                bill::refused(&self.lodge, refused, &target, &caller, began);
+        let rest = uri.path().get(rest_at..).unwrap_or_default();
+        match door.upstream.relay(slot, rest, pair, bill).await {
+            Ok(response) => response,
+            Err(error) => failure::of_upstream(&door.upstream.name, &error, Envelope::Object),
+        }
+    }
+
+    /// Takes the credentials out of a request and asks the gate.
+    fn admit(
+        &self,
+        door: &Door,
+        rest_at: usize,
+        request: &mut Request<Outgoing>,
+        peer: Peer,
+    ) -> Result<Admitted, Box<Response<Answer>>> {
+        let began = self.lodge.now();
+        let mut uri = std::mem::take(request.uri_mut());
+        let credentials = Credentials::take(request.headers_mut(), &mut uri);
+        request.uri_mut().clone_from(&uri);
+        if door.upstream.settings.is_open {
+            return Ok((uri, None));
+        }
+        let rest = uri.path().get(rest_at..).unwrap_or_default();
+        let target = door.target(request.method(), &uri, rest).map_err(|status| Box::new(said(&status)))?;
+        let caller = Caller::of(request.headers(), Some(peer.ip()));
+        let judge = &self.lodge.judge;
+        match judge.admit(Some(&credentials), &door.surface, &target, request.headers(), Some(&peer), began) {
+            Ok(pass) => {
+                self.lodge.uses.note_foreign(&pass);
+                let bill = Bill::new(&self.lodge, pass, &target, caller, &door.upstream.name, began);
+                Ok((uri, Some(bill)))
             }
-            Box::new(response)
-        })
+            Err(refusal) => Err(Box::new(self.refuse(door, refusal, &Asked { target, caller, began }))),
+        }
+    }
+
+    fn refuse(&self, door: &Door, refusal: Refusal, asked: &Asked) -> Response<Answer> {
+        let response = self.lodge.judge.refuse(refusal, &door.surface, &asked.target);
+        if let Some(refused) = response.extensions().get() {
+            bill::refused(&self.lodge, refused, &asked.target, &asked.caller, asked.began);
+        }
+        response
     }
 }
 

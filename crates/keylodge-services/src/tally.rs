@@ -29,7 +29,7 @@ const PARTS: usize = 16;
 const TEXT_BYTES_MAX: usize = 512;
 
 /// Counts calls.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tally {
     parts: [Mutex<Part>; PARTS],
     decisions: Mutex<Vec<DecisionRow>>,
@@ -153,12 +153,6 @@ impl Caller {
 /// A header as it is kept: bounded, and without a key that somebody put there by mistake.
 fn text(given: &HeaderValue) -> String {
     mask(head(given.to_str().unwrap_or_default(), TEXT_BYTES_MAX)).into_owned()
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self { parts: Default::default(), decisions: Mutex::default(), hasher: DefaultHashBuilder::default() }
-    }
 }
 
 impl Tally {

@@ -2,11 +2,11 @@
 //!
 //! When the process is killed, what was gathered since the last batch is lost: at most [`WRITE_EVERY`] of it.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use keylodge_gate::Pass;
 use keylodge_rules::secret::mask;
 use keylodge_rules::{KeyHash, KeyUid, Timestamp};

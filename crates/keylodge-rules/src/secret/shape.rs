@@ -65,7 +65,7 @@ pub(super) fn check(prefix: &str, text: &str) -> Result<(), Malformed> {
 }
 
 fn checksum(covered: &str) -> [u8; CHECKSUM_CHARS] {
-    let mut number = u64::from(crc32fast::hash(covered.as_bytes()));
+    let mut number = crc32fast::hash(covered.as_bytes());
     let mut chars = [0; CHECKSUM_CHARS];
     for place in chars.iter_mut().rev() {
         *place = DIGITS[usize::try_from(number % 62).unwrap_or(0)];

@@ -7,14 +7,14 @@ use keylodge_api::Status;
 use keylodge_gate::{Surface, Target};
 use percent_encoding::percent_decode_str;
 
-use super::method::Methods;
+use super::method::{MethodRule, Methods};
 use super::settings::{Kind, Place};
 use super::upstream::Upstream;
 use crate::failure;
 
-/// The way to an HTTP service of somebody's own.
+/// The way to an HTTP service of somebody's own, or to Google's Jules.
 pub(crate) struct Door {
-    place: Place,
+    way: Way,
     methods: Methods,
     pub(crate) surface: Surface,
     pub(crate) upstream: Arc<Upstream>,
@@ -25,9 +25,13 @@ impl Door {
         let settings = &upstream.settings;
         // The door itself tells methods apart, since it knows what is left of the path.
         let nothing = |_: &Method, uri: &Uri| Err(failure::no_such_path(uri.path()));
+        let (way, methods) = match settings.kind {
+            Kind::Jules => (Way::Jules, jules()),
+            Kind::Gemini | Kind::OpenAi | Kind::Http => (Way::Place(settings.place.clone()), settings.methods.clone()),
+        };
         Self {
-            place: settings.place.clone(),
-            methods: Methods::new(settings.methods.clone()),
+            way,
+            methods: Methods::new(methods),
             surface: Surface::new(settings.service.clone(), &settings.title, console_url, nothing),
             upstream,
         }
@@ -36,9 +40,15 @@ impl Door {
     /// What is left of the path, if a request is for this door.
     pub(crate) fn below<'uri>(&self, headers: &HeaderMap, uri: &'uri Uri) -> Option<&'uri str> {
         let host = || uri.host().or_else(|| headers.get(header::HOST)?.to_str().ok());
-        match &self.place.host {
-            None => self.place.below(None, uri.path()),
-            Some(_) => self.place.below(host(), uri.path()),
+        match &self.way {
+            Way::Place(place) if place.host.is_none() => place.below(None, uri.path()),
+            Way::Place(place) => place.below(host(), uri.path()),
+            // The path goes on whole.
+            Way::Jules => {
+                let is_below = |rest: &str| rest.is_empty() || rest.starts_with('/');
+                let mut found = JULES.iter().filter_map(|collection| uri.path().strip_prefix(collection));
+                found.any(is_below).then(|| uri.path())
+            }
         }
     }
 
@@ -50,10 +60,43 @@ impl Door {
         self.methods.target(verb, uri, rest)
     }
 
-    /// Whether it is a door for callers: Gemini and Jules have surfaces of their own.
+    /// Whether callers come to it by a door: models are behind the Gemini surface.
     pub(crate) fn is_for(settings: &super::UpstreamSettings) -> bool {
-        settings.kind == Kind::Http
+        !settings.kind.has_models()
     }
+}
+
+/// How requests find a door.
+enum Way {
+    Place(Place),
+    /// By the collections of the Jules API.
+    Jules,
+}
+
+/// The collections of the Jules API.
+const JULES: [&str; 2] = ["/v1alpha/sessions", "/v1alpha/sources"];
+
+/// All methods of the Jules API (its discovery document of August 2026). The service's name among them is UNCONFIRMED: the
+/// document names methods by collection.
+fn jules() -> Vec<MethodRule> {
+    const METHODS: [(&str, &str); 12] = [
+        ("POST /v1alpha/sessions", "CreateSession"),
+        ("GET /v1alpha/sessions", "ListSessions"),
+        ("GET /v1alpha/sessions/{id}", "GetSession"),
+        ("DELETE /v1alpha/sessions/{id}", "DeleteSession"),
+        ("POST /v1alpha/sessions/{id}:approvePlan", "ApprovePlan"),
+        ("POST /v1alpha/sessions/{id}:sendMessage", "SendMessage"),
+        ("POST /v1alpha/sessions/{id}:archive", "ArchiveSession"),
+        ("POST /v1alpha/sessions/{id}:unarchive", "UnarchiveSession"),
+        ("GET /v1alpha/sessions/{id}/activities", "ListActivities"),
+        ("GET /v1alpha/sessions/{id}/activities/{activity}", "GetActivity"),
+        ("GET /v1alpha/sources", "ListSources"),
+        ("GET /v1alpha/sources/{name=**}", "GetSource"),
+    ];
+    let rule = |(pattern, name): &(&str, &str)| {
+        MethodRule::parse(pattern, &format!("google.labs.jules.v1alpha.JulesService.{name}")).ok()
+    };
+    METHODS.iter().filter_map(rule).collect()
 }
 
 /// Whether a path means the same to everybody. `..` and `.`, and slashes in disguise, are read in two ways by two
@@ -71,6 +114,11 @@ fn is_plain(path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_method_of_jules_is_a_rule() {
+        assert_eq!(jules().len(), 12);
+    }
 
     #[test]
     fn a_path_that_two_servers_read_differently_is_no_path() {

@@ -3,8 +3,9 @@
 //! The connection is polled inside the task of the call, not in one of its own: no other task need be woken between a
 //! caller's socket and an upstream's, which is most of what a proxy costs.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -94,17 +95,18 @@ pub(super) enum Sent {
 
 impl Link {
     /// Sends a request and waits for the head of its answer.
-    pub(super) async fn send(&mut self, request: Request<Outgoing>) -> Sent {
-        let mut answer = std::pin::pin!(self.sender.try_send_request(request));
+    pub(super) fn send(&mut self, request: Request<Outgoing>) -> impl Future<Output = Sent> {
+        let answer = self.sender.try_send_request(request);
         let (connection, is_over) = (&mut self.connection, &mut self.is_over);
-        let answered = std::future::poll_fn(|cx| {
-            // An error of the connection reaches the answer, too, and says there what it means for this request.
-            *is_over = *is_over || connection.as_mut().poll(cx).is_ready();
-            answer.as_mut().poll(cx)
-        });
-        match answered.await {
-            Ok(response) => Sent::Answered(response),
-            Err(error) => Self::why(error),
+        // Not an async function: that would hold the request once more.
+        async move {
+            let mut answer = pin!(answer);
+            let answered = poll_fn(|cx| {
+                // An error of the connection reaches the answer, too, and says there what it means for this request.
+                *is_over = *is_over || connection.as_mut().poll(cx).is_ready();
+                answer.as_mut().poll(cx)
+            });
+            answered.await.map_or_else(Self::why, Sent::Answered)
         }
     }
 
@@ -124,7 +126,7 @@ impl Link {
     /// Whether it can take a request now. Looks at the socket, so that a connection that the upstream has closed in the
     /// meantime is not used.
     pub(super) async fn is_good(&mut self) -> bool {
-        std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             let gone = self.work(cx).is_ready();
             Poll::Ready(!gone && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))))
         })

@@ -11,19 +11,23 @@ use crate::bill::Bill;
 
 /// A request and its bill. Whoever leaves once the request was sent is charged what was reserved: nobody knows what was
 /// done of it.
-pub(crate) struct Underway {
+pub(crate) struct Underway<'slot> {
     /// The request, until a connection has taken it.
-    pub(super) slot: Option<Request<Outgoing>>,
+    pub(super) slot: &'slot mut Option<Request<Outgoing>>,
     bill: Option<(Box<Bill>, Counts)>,
 }
 
-impl Underway {
+impl<'slot> Underway<'slot> {
     /// A call that is to be sent to this upstream.
-    pub(crate) fn new(request: Request<Outgoing>, mut bill: Option<(Box<Bill>, Counts)>, to: &Upstream) -> Self {
+    pub(crate) fn new(
+        slot: &'slot mut Option<Request<Outgoing>>,
+        mut bill: Option<(Box<Bill>, Counts)>,
+        to: &Upstream,
+    ) -> Self {
         if let Some((bill, _)) = &mut bill {
             bill.upstream = Arc::clone(&to.name);
         }
-        Self { slot: Some(request), bill }
+        Self { slot, bill }
     }
 
     pub(super) fn model(&self) -> Option<Arc<str>> {
@@ -48,9 +52,9 @@ impl Underway {
     }
 }
 
-impl Drop for Underway {
+impl Drop for Underway<'_> {
     fn drop(&mut self) {
-        if let (None, Some((bill, Counts::Tokens(Some(reserved))))) = (&self.slot, &mut self.bill) {
+        if let (None, Some((bill, Counts::Tokens(Some(reserved))))) = (&*self.slot, &mut self.bill) {
             bill.tokens = reserved.broken_off(0);
         }
     }

@@ -135,14 +135,14 @@ impl Upstream {
     /// Sends a request on and gives the answer back, its body still on the way, the bill with it.
     pub(crate) async fn relay(
         &self,
-        request: Request<Outgoing>,
+        slot: &mut Option<Request<Outgoing>>,
         rest: &str,
         pair: &Arc<Pair>,
         bill: Option<(Box<Bill>, Counts)>,
     ) -> Result<Response<Answer>, UpstreamError> {
-        let mut underway = Underway::new(request, bill, self);
+        let underway = Underway::new(slot, bill, self);
         let model = underway.model();
-        let (mut response, tunnel) = match self.send_on(&mut underway.slot, rest, pair, model.as_ref()).await {
+        let (mut response, tunnel) = match self.send_on(underway.slot, rest, pair, model.as_ref()).await {
             Ok(answered) => answered,
             Err(error) => {
                 underway.unanswered(&error);
@@ -166,12 +166,12 @@ impl Upstream {
     /// Sends a request of our own on and gives the answer back, its body still on the way.
     pub(crate) async fn ask(
         &self,
-        underway: &mut Underway,
+        underway: &mut Underway<'_>,
         rest: &str,
         pair: &Arc<Pair>,
     ) -> Result<Response<Answer>, UpstreamError> {
         let model = underway.model();
-        let (response, _) = self.send_on(&mut underway.slot, rest, pair, model.as_ref()).await?;
+        let (response, _) = self.send_on(underway.slot, rest, pair, model.as_ref()).await?;
         Ok(response)
     }
 

@@ -15,7 +15,7 @@ use keylodge_rules::{KeyUid, ProjectNumber};
 use sha2::{Digest, Sha256};
 
 use super::cut::{CLIENT_CHARS_MAX, NAME_CHARS_MAX, REFERRER_CHARS_MAX, WORD_CHARS_MAX, cut};
-use super::{CallRow, Counts, Latency, MINUTE_MAX, uid};
+use super::{CallRow, Counts, Latency, MINUTE_MAX};
 
 const VERSION: u64 = 1;
 const CHECK_BYTES: usize = 8;
@@ -50,6 +50,8 @@ pub(super) fn encode(calls: &[CallRow]) -> Vec<u8> {
     let mut texts = Numbers::default();
     let mut keys = Numbers::<&KeyUid>::default();
     let mut rows = Writer(Vec::with_capacity(calls.len() * 64));
+    // Rows share their texts: mostly it is that of the row before, whose number is known.
+    let mut before: [(&str, u64); 11] = [("", 0); 11];
     for call in calls {
         rows.number(clamped(call.minute).abs_diff(first_minute));
         rows.number(call.project.map_or(0, ProjectNumber::get));
@@ -71,9 +73,12 @@ pub(super) fn encode(calls: &[CallRow]) -> Vec<u8> {
             (&caller.ios_bundle, REFERRER_CHARS_MAX),
             (&caller.client, CLIENT_CHARS_MAX),
         ];
-        for (text, chars_max) in words.into_iter().chain(facts) {
-            let text = cut(text, chars_max);
-            rows.number(if text.is_empty() { 0 } else { texts.of(text) });
+        for ((text, chars_max), before) in words.into_iter().chain(facts).zip(&mut before) {
+            if !std::ptr::eq(text, before.0) {
+                let kept = cut(text, chars_max);
+                *before = (text, if kept.is_empty() { 0 } else { texts.of(kept) });
+            }
+            rows.number(before.1);
         }
         match caller.address {
             None => rows.bytes(&[]),
@@ -88,7 +93,7 @@ pub(super) fn encode(calls: &[CallRow]) -> Vec<u8> {
     blob.length(texts.order.len());
     texts.order.iter().for_each(|text| blob.bytes(text.as_bytes()));
     blob.length(keys.order.len());
-    keys.order.iter().for_each(|key| blob.0.extend_from_slice(&uid::to_bytes(key)));
+    keys.order.iter().for_each(|key| blob.0.extend_from_slice(key.as_bytes()));
     blob.number(first_minute.unsigned_abs());
     blob.length(calls.len());
     blob.0.append(&mut rows.0);
@@ -299,7 +304,7 @@ mod tests {
         for (row, call) in blob.rows.iter().zip(&calls) {
             assert_eq!((row.minute, row.address, row.counts), (call.minute, call.caller.address, call.counts));
             assert_eq!(row.project.unsigned_abs(), call.project.unwrap().get());
-            let key = (row.key > 0).then(|| uid::from_bytes(&blob.keys[row.key as usize - 1]).unwrap());
+            let key = (row.key > 0).then(|| KeyUid::from_bytes(blob.keys[row.key as usize - 1]));
             assert_eq!(key, call.key);
             assert_eq!(text(&blob, row.words[0]), &*call.service);
             assert_eq!(text(&blob, row.words[3]), &*call.outcome);

@@ -7,7 +7,7 @@ use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::cut::{NAME_CHARS_MAX, REFERRER_CHARS_MAX, WORD_CHARS_MAX, cut};
 use super::row::{Columns, signed};
-use super::{DecisionRow, Listed, Meter, uid};
+use super::{DecisionRow, Listed, Meter};
 use crate::StoreError;
 
 /// How large the facts of a decision may be as JSON. Of larger ones nothing is kept but that they were too large.
@@ -45,7 +45,7 @@ impl Meter {
             )
             .bind(cut(&decision.id, WORD_CHARS_MAX))
             .bind(decision.at.micros())
-            .bind(decision.key.as_ref().map(|key| uid::to_bytes(key).to_vec()))
+            .bind(decision.key.as_ref().map(|key| key.as_bytes().to_vec()))
             .bind(decision.project.map(|project| signed(project.get())))
             .bind(cut(&decision.service, NAME_CHARS_MAX))
             .bind(cut(&decision.method, NAME_CHARS_MAX))
@@ -80,7 +80,7 @@ impl Meter {
         let mut sql = QueryBuilder::<Sqlite>::new("SELECT * FROM decisions WHERE sequence < ");
         sql.push_bind(query.before.map_or(i64::MAX, signed));
         if let Some(key) = &query.key {
-            sql.push(" AND key = ").push_bind(uid::to_bytes(key).to_vec());
+            sql.push(" AND key = ").push_bind(key.as_bytes().to_vec());
         }
         if let Some(project) = query.project {
             sql.push(" AND project = ").push_bind(signed(project.get()));

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use keylodge_rules::KeyUid;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
+use super::Meter;
 use super::dictionary::AT_ONCE;
 use super::merge::SeenKey;
 use super::row::Columns;
-use super::{Meter, uid};
 use crate::StoreError;
 
 /// Notes that keys were presented. Gives their numbers, in the same order.
@@ -51,7 +51,7 @@ impl Meter {
             let mut sql = QueryBuilder::<Sqlite>::new("SELECT uid, max(minute) AS minute FROM keys WHERE uid IN (");
             let mut list = sql.separated(", ");
             chunk.iter().for_each(|key| {
-                list.push_bind(uid::to_bytes(key).to_vec());
+                list.push_bind(key.as_bytes().to_vec());
             });
             for row in &sql.push(") GROUP BY uid").build().fetch_all(self.readers()).await? {
                 let columns = Columns::of("keys", row);

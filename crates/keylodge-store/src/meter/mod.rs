@@ -35,7 +35,6 @@ mod record;
 mod roll;
 mod row;
 mod shapes;
-mod uid;
 mod usage;
 
 use std::fmt;

@@ -7,7 +7,7 @@ use keylodge_rules::{KeyUid, ProjectNumber};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{COUNT_MAX, Counts, Latency, blob, uid};
+use super::{COUNT_MAX, Counts, Latency, blob};
 use crate::StoreError;
 
 /// A row of a table.
@@ -56,7 +56,8 @@ impl<'row> Columns<'row> {
     /// A key, unless the column is null.
     pub(super) fn key(&self, column: &'static str) -> Result<Option<KeyUid>, StoreError> {
         let bytes: Option<&[u8]> = self.row.try_get(column).map_err(|_| self.contradiction(column))?;
-        bytes.map(|bytes| uid::from_bytes(bytes).ok_or_else(|| self.contradiction(column))).transpose()
+        let uid = |bytes: &[u8]| bytes.try_into().map(KeyUid::from_bytes).map_err(|_| self.contradiction(column));
+        bytes.map(uid).transpose()
     }
 
     /// The key of this number, whose uid was looked up beside it.

@@ -10,7 +10,7 @@ use sqlx::{QueryBuilder, Sqlite, Transaction};
 use super::dictionary::AT_ONCE;
 use super::merge::{Seen, ShapeKey};
 use super::row::{Columns, address_bytes, project_number, signed};
-use super::{COUNT_MAX, CallerFacts, Meter, roll, uid};
+use super::{COUNT_MAX, CallerFacts, Meter, roll};
 use crate::StoreError;
 
 /// Which shapes are wanted.
@@ -159,7 +159,7 @@ impl Meter {
         }
         if let Some(key) = &query.key {
             sql.push(" AND (s.project, s.key) IN (SELECT project, id FROM keys WHERE uid = ");
-            sql.push_bind(uid::to_bytes(key).to_vec()).push(")");
+            sql.push_bind(key.as_bytes().to_vec()).push(")");
         }
         sql.push(" ORDER BY s.hour DESC, s.calls DESC LIMIT ").push_bind(i64::from(query.size) + 1);
         let rows = sql.build().fetch_all(&mut *tx).await?;

@@ -10,7 +10,7 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::blob::clamped;
 use super::row::{Columns, count_columns, project_number};
-use super::{Counts, Listed, Meter, uid};
+use super::{Counts, Listed, Meter};
 use crate::StoreError;
 
 /// Which calls are meant. Without a condition, all; an empty text means calls that have none.
@@ -260,7 +260,7 @@ fn push_conditions(sql: &mut QueryBuilder<Sqlite>, filter: &UsageFilter) {
     }
     if let Some(key) = &filter.key {
         sql.push(" AND (project, key) IN (SELECT project, id FROM keys WHERE uid = ");
-        sql.push_bind(uid::to_bytes(key).to_vec()).push(")");
+        sql.push_bind(key.as_bytes().to_vec()).push(")");
     }
     let words = [
         (Group::Service, &filter.service),

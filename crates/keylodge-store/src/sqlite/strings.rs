@@ -1,9 +1,8 @@
 //! What opens a key: its string, the one before it for a while, and who used which.
 
 use keylodge_rules::{KeyHash, KeyId, KeyUid, ProjectNumber, Revision};
-use serde_json::json;
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 
 use super::audit::{self, About};
 use super::row::{Columns, signed};
@@ -15,7 +14,7 @@ use crate::{Act, Committed, KeyError, KeyRecord, Sealed, StoreError};
 pub const CALLERS_MAX: i64 = 50;
 
 /// How many uses one statement writes.
-const USES_AT_ONCE: usize = 1000;
+const USES_AT_ONCE: usize = 500;
 
 impl Store {
     /// The strings of a key, the current one first.
@@ -209,41 +208,16 @@ impl Store {
         let mut tx = self.begin().await?;
         // A statement for many: one for each would cost more than all that it writes.
         for uses in uses.chunks(USES_AT_ONCE) {
-            let rows = uses.iter().map(|used| {
-                let Use { uid, generation, caller_ip, client, calls, first_time, last_time } = used;
-                json!([
-                    uid.to_string(),
-                    generation,
-                    caller_ip,
-                    client,
-                    signed(*calls),
-                    first_time.micros(),
-                    last_time.micros()
-                ])
-            });
-            let rows = serde_json::Value::from_iter(rows).to_string();
-            sqlx::query(
-                "INSERT INTO key_uses (uid, generation, caller_ip, client, calls, first_time, last_time)
-                 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-                 FROM json_each(?) WHERE EXISTS (SELECT 1 FROM keys WHERE uid = value ->> 0)
-                 ON CONFLICT DO UPDATE SET calls = calls + excluded.calls,
-                     first_time = min(first_time, excluded.first_time), last_time = max(last_time, excluded.last_time)",
-            )
-            .bind(&rows)
-            .execute(&mut *tx)
-            .await?;
-            sqlx::query(
-                "DELETE FROM key_uses WHERE (uid, generation, caller_ip, client) IN (
-                     SELECT uid, generation, caller_ip, client FROM (
-                         SELECT uid, generation, caller_ip, client,
-                             row_number() OVER (PARTITION BY uid, generation ORDER BY last_time DESC) AS place
-                         FROM key_uses WHERE (uid, generation) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?)))
-                     WHERE place > ?)",
-            )
-            .bind(&rows)
-            .bind(CALLERS_MAX)
-            .execute(&mut *tx)
-            .await?;
+            let mut sql = QueryBuilder::<Sqlite>::new(
+                "UPDATE key_uses SET calls = calls + used.column5, first_time = min(first_time, used.column6),
+                     last_time = max(last_time, used.column7) FROM (",
+            );
+            push_uses(&mut sql, uses);
+            sql.push(") AS used WHERE uid = used.column1 AND generation = used.column2 AND caller_ip = used.column3 AND client = used.column4");
+            let known = sql.build().execute(&mut *tx).await?.rows_affected();
+            if known < uses.len() as u64 {
+                add_callers(&mut tx, uses).await?;
+            }
         }
         tx.commit().await?;
         Ok(())
@@ -274,11 +248,7 @@ impl Store {
 }
 
 /// Gives a key a new revision, so that gates look at it again.
-async fn touch(
-    tx: &mut sqlx::Transaction<'static, sqlx::Sqlite>,
-    key: &KeyRecord,
-    act: &Act,
-) -> Result<Revision, StoreError> {
+async fn touch(tx: &mut Transaction<'static, Sqlite>, key: &KeyRecord, act: &Act) -> Result<Revision, StoreError> {
     let revision = audit::next_revision(tx, act, "key", &key.uid.to_string()).await?;
     sqlx::query("UPDATE keys SET revision = ? WHERE uid = ?")
         .bind(signed(revision.0))
@@ -286,6 +256,36 @@ async fn touch(
         .execute(&mut **tx)
         .await?;
     Ok(revision)
+}
+
+fn push_uses(sql: &mut QueryBuilder<Sqlite>, uses: &[Use]) {
+    sql.push_values(uses, |mut row, used| {
+        row.push_bind(used.uid.to_string()).push_bind(used.generation);
+        row.push_bind(used.caller_ip.clone()).push_bind(used.client.clone());
+        row.push_bind(signed(used.calls)).push_bind(used.first_time.micros()).push_bind(used.last_time.micros());
+    });
+}
+
+/// Adds those that were not heard of before, and forgets the oldest where there are too many now.
+async fn add_callers(tx: &mut Transaction<'static, Sqlite>, uses: &[Use]) -> Result<(), StoreError> {
+    let mut sql = QueryBuilder::<Sqlite>::new(
+        "INSERT OR IGNORE INTO key_uses (uid, generation, caller_ip, client, calls, first_time, last_time)
+         SELECT * FROM (",
+    );
+    push_uses(&mut sql, uses);
+    sql.push(") WHERE EXISTS (SELECT 1 FROM keys WHERE uid = column1)").build().execute(&mut **tx).await?;
+    let mut sql = QueryBuilder::<Sqlite>::new(
+        "DELETE FROM key_uses WHERE (uid, generation, caller_ip, client) IN (
+             SELECT uid, generation, caller_ip, client FROM (
+                 SELECT uid, generation, caller_ip, client,
+                     row_number() OVER (PARTITION BY uid, generation ORDER BY last_time DESC) AS place
+                 FROM key_uses WHERE (uid, generation) IN (",
+    );
+    sql.push_values(uses, |mut row, used| {
+        row.push_bind(used.uid.to_string()).push_bind(used.generation);
+    });
+    sql.push(")) WHERE place > ").push_bind(CALLERS_MAX).push(")").build().execute(&mut **tx).await?;
+    Ok(())
 }
 
 fn string(row: &SqliteRow) -> Result<StringRecord, StoreError> {

@@ -282,12 +282,18 @@ impl Common {
     }
 }
 
-/// By default a thread for each core.
+/// By default a thread for each core. One thread alone needs none of what several need to share their work.
 fn runtime(threads: Option<usize>) -> Result<tokio::runtime::Runtime, String> {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = threads {
-        runtime.worker_threads(threads);
-    }
+    use tokio::runtime::Builder;
+    let mut runtime = match threads {
+        Some(1) => Builder::new_current_thread(),
+        Some(threads) => {
+            let mut runtime = Builder::new_multi_thread();
+            runtime.worker_threads(threads);
+            runtime
+        }
+        None => Builder::new_multi_thread(),
+    };
     runtime.enable_all().build().map_err(|error| format!("cannot start: {error}"))
 }
 

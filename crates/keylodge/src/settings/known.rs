@@ -145,7 +145,7 @@ pub(crate) const UPSTREAM: &[Setting] = &[
     setting(
         "kind",
         "",
-        "What it speaks: `gemini` (Google's Gemini API), `openai` (chat completions, as Ollama, llama.cpp, vLLM and OpenAI have them; `url` ends before `/chat/completions`), `http` (anything). `jules` can be given credentials, but nothing is sent there yet.",
+        "What it speaks: `gemini` (Google's Gemini API), `openai` (chat completions, as Ollama, llama.cpp, vLLM and OpenAI have them; `url` ends before `/chat/completions`), `jules` (Google's Jules API), `http` (anything).",
     ),
     setting("url", "", "Where it is. Requests go to hosts named here and to no others."),
     setting(

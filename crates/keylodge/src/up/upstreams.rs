@@ -11,7 +11,10 @@ pub(crate) fn open(config: &Config, clock: &Clock) -> Result<Upstreams, String> 
     let mut with_credentials = Vec::with_capacity(config.upstreams.len());
     for upstream in &config.upstreams {
         if upstream.settings.kind == Kind::Jules {
-            tracing::warn!(upstream = upstream.settings.name, "nothing is sent to upstreams of this kind yet");
+            tracing::warn!(
+                upstream = upstream.settings.name,
+                "all keys that may call Jules see all sessions of this upstream's credentials; sessions have no owner yet"
+            );
         }
         let credential = match &upstream.key_file {
             None => None,

@@ -7,10 +7,10 @@ use std::sync::mpsc;
 
 use serde_json::json;
 
-use crate::support::http::{generate, get};
+use crate::support::http::{generate, get, request};
 use crate::support::manage::{Made, Owner};
 use crate::support::server::{Folder, Server, again, scripted};
-use crate::support::variable;
+use crate::support::{until, variable};
 
 /// Clients that create keys at the same time. The store has one writer, so that more would only wait.
 const THREADS: usize = 3;
@@ -44,6 +44,32 @@ fn no_acknowledged_key_is_lost_to_kill_nine_and_none_is_half_there() {
     }
 
     println!("{rounds} kills: {acknowledged} keys acknowledged, none lost; {unacknowledged} more, all whole");
+}
+
+#[test]
+fn nothing_of_a_limit_and_nothing_of_usage_that_is_a_second_old_is_lost_to_kill_nine() {
+    let server = scripted().up();
+    let limits = json!({"limits": [{"metric": "REQUESTS", "window": "DAY", "value": "20"}]});
+    let path = "/keylodge/v1/projects/default-project";
+    Owner::of(&server).call(request("PUT", format!("{path}/limits")).body(limits.to_string())).good();
+    let (key, folder) = (server.key(), server.folder.clone());
+    let call = |server: &Server| server.call(&generate("Hello").key(&key)).status;
+    (0..7).for_each(|_| assert_eq!(call(&server), 200));
+    // What was counted is written once a second: the first write after the calls has them all.
+    let writes =
+        || folder.sql_in("meter.db", "SELECT sum(seq) FROM sqlite_sequence WHERE name = 'pending'")[0][0].as_u64();
+    let before = writes();
+    assert_eq!(call(&server), 200);
+    until("usage is written", || writes() > before);
+
+    server.kill();
+    let server = again(&folder).up();
+
+    let usage = Owner::of(&server).call(get(format!("{path}/usage"))).good().json();
+    let calls = usage["rows"][0]["calls"].as_str().and_then(|calls| calls.parse::<u32>().ok());
+    assert!(calls.is_some_and(|calls| (7..=8).contains(&calls)), "{usage}");
+    let more = (0..20).filter(|_| call(&server) == 200).count();
+    assert!(more <= 12, "8 of 20 were used before the kill, {more} more went through after it");
 }
 
 /// Creates keys from several threads, and takes the power away when so many are acknowledged. Gives all that were.

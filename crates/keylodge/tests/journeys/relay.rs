@@ -189,3 +189,32 @@ fn a_websocket_passes_both_ways_and_is_in_flight_until_it_ends() {
     drop((socket, reader));
     until("it is over", || lodge.call(request("GET", "/weather/echo")).status == 201);
 }
+
+#[test]
+fn jules_is_behind_the_gate_with_our_key_and_its_methods_have_names() {
+    let upstream = Upstream::start("upstream.py", &[]);
+    let start = scripted();
+    let secret = start.folder().write("secret", OURS);
+    let settings = format!(
+        "[upstreams.jules]\nkind = 'jules'\nurl = 'http://127.0.0.1:{}'\nkey_file = '{}'\n",
+        upstream.port,
+        secret.display()
+    );
+    let server = start.settings(&settings).up();
+    let key = server.key();
+    let sessions = || request("GET", "/v1alpha/sessions?pageSize=2").key(&key);
+    assert_eq!(server.call(&sessions()).status, 403, "projects have Jules off");
+    let enable = "/v1/projects/default-project/services/jules.googleapis.com:enable";
+    Owner::of(&server).call(post(enable, &json!({}))).good();
+
+    let seen = server.call(&sessions()).json();
+
+    assert_eq!(
+        (seen["path"].as_str(), header(&seen, "x-goog-api-key")),
+        (Some("/v1alpha/sessions?pageSize=2"), vec![OURS])
+    );
+    let approved = server.call(&request("POST", "/v1alpha/sessions/123:approvePlan").key(&key).body("{}"));
+    assert_eq!(approved.status, 201, "{}", approved.text());
+    assert_eq!(server.call(&request("GET", "/v1alpha/sources/github/acme/widgets").key(&key)).status, 201);
+    assert_eq!(server.call(&request("PUT", "/v1alpha/sessions/123").key(&key)).status, 404);
+}

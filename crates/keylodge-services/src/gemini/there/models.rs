@@ -88,7 +88,8 @@ async fn get(elsewhere: &Elsewhere, path: &str, query: Uri, deadline: Instant) -
     let mut request = Request::new(Outgoing::Whole(None));
     *request.uri_mut() = query;
     let answer = async {
-        let mut underway = Underway::new(request, None, upstream);
+        let mut slot = Some(request);
+        let mut underway = Underway::new(&mut slot, None, upstream);
         let response = upstream.ask(&mut underway, path, &Arc::default()).await.map_err(of_error)?;
         let (head, body) = response.into_parts();
         let http = head.status.as_u16();

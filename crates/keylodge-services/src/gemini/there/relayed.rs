@@ -59,7 +59,7 @@ pub(super) async fn answer(call: &mut Call<'_>, parts: &request::Parts, body: Bo
     *request.uri_mut() = query;
     // As `fields`, but nobody's client sends it unasked.
     request.headers_mut().remove(FIELD_MASK);
-    let mut response = match upstream.relay(request, &path, &Arc::default(), bill).await {
+    let mut response = match upstream.relay(&mut Some(request), &path, &Arc::default(), bill).await {
         Ok(response) => response,
         Err(error) => return Ok(failure::of_upstream(&upstream.name, &error, call.envelope)),
     };

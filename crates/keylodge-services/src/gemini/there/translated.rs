@@ -68,7 +68,8 @@ pub(super) async fn answer(call: &mut Call<'_>, body: Body) -> Result<Response, 
     *request.method_mut() = Method::POST;
     request.headers_mut().insert(CONTENT_TYPE, JSON);
     let bill = call.bill.take().map(|bill| (bill, Counts::Tokens(reserved)));
-    let mut underway = Underway::new(request, bill, &upstream);
+    let mut slot = Some(request);
+    let mut underway = Underway::new(&mut slot, bill, &upstream);
     let pair = Arc::default();
     let asking = upstream.ask(&mut underway, "/chat/completions", &pair);
     let answered = timeout_at(call.deadline, asking).await.unwrap_or(Err(UpstreamError::TooSlow));

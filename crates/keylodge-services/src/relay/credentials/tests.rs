@@ -107,7 +107,7 @@ impl Road {
             Request::builder().method(Method::POST).uri("/v1/models").header("x-goog-api-key", "the-caller's");
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let body = Outgoing::Whole(Some(Bytes::from_static(b"Hello")));
-        self.upstream.relay(Request::from_parts(parts, body), "/v1/models", &self.pair, None).await
+        self.upstream.relay(&mut Some(Request::from_parts(parts, body)), "/v1/models", &self.pair, None).await
     }
 
     /// Status and body of an answer.

@@ -38,9 +38,15 @@ impl Folder {
     /// Asks the database something, from outside of any server, and gives the rows as JSON.
     #[track_caller]
     pub(crate) fn sql(&self, query: &str) -> Value {
+        self.sql_in("keylodge.db", query)
+    }
+
+    /// The same of another file of the data folder.
+    #[track_caller]
+    pub(crate) fn sql_in(&self, file: &str, query: &str) -> Value {
         const ASK: &str = "import json, sqlite3, sys\n\
              print(json.dumps(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()))";
-        let output = Command::new("python3").args(["-c", ASK]).arg(self.data("keylodge.db")).arg(query).output();
+        let output = Command::new("python3").args(["-c", ASK]).arg(self.data(file)).arg(query).output();
         let (stdout, stderr) = printed(&output.expect("python3 is installed"));
         serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{query}: {stderr}"))
     }
