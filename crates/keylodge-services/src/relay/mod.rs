@@ -78,6 +78,13 @@ impl Upstreams {
         self.all.iter().find(|upstream| *upstream.name == *name)
     }
 
+    /// Ends all websockets. To be called when no more are opened and before what calls took is written for the last time.
+    pub async fn hang_up(&self) {
+        for upstream in &self.all {
+            upstream.hang_up().await;
+        }
+    }
+
     /// Gives each upstream its credentials, in place of those that it was given before. Calls in flight go on with what
     /// they have.
     fn reload(&self, opened: Vec<Opened>) {

@@ -1,18 +1,26 @@
 //! Websockets: once both sides have agreed, bytes go through as they come, until one side hangs up.
 
-use std::sync::Arc;
+use std::future::poll_fn;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
+use tokio::time::{Instant, sleep};
 
 use super::credentials::Chosen;
 use super::headers::upgrade_wanted;
 use super::link::Link;
 use crate::bill::{BROKEN, Bill};
 use crate::observe::chain;
+
+/// How much is read at once. Messages of websockets are mostly smaller.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// A caller who asks to change to websocket.
 pub(super) struct Wish {
@@ -49,29 +57,81 @@ impl Wish {
 }
 
 impl Tunnel {
-    /// Carries bytes both ways, in a task of its own, since the call's own ends with the answer's head. The call is in
-    /// flight until a side hangs up.
-    pub(super) fn open(self, name: &Arc<str>, bill: Option<Box<Bill>>) {
-        let name = Arc::clone(name);
-        tokio::spawn(async move {
-            let ended = self.carry().await;
-            let mut bill = bill;
-            if let Some(bill) = &mut bill {
-                bill.outcome = if ended.is_ok() { "ok" } else { BROKEN };
-            }
-            if let Err(error) = ended {
-                tracing::debug!(upstream = &*name, error = chain(&*error), "a websocket broke off");
-            }
-        });
+    /// Carries bytes both ways until a side hangs up, or nothing has come from either for so long. The call is in flight
+    /// until then.
+    pub(super) async fn carry(self, name: &str, bill: Option<Box<Bill>>, silence_max: Duration) {
+        let mut bill = bill;
+        let ended = self.run(silence_max).await;
+        if let Some(bill) = &mut bill {
+            bill.outcome = if ended.is_ok() { "ok" } else { BROKEN };
+        }
+        if let Err(error) = ended {
+            tracing::debug!(upstream = name, error = chain(&*error), "a websocket broke off");
+        }
     }
 
-    async fn carry(self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    async fn run(self, silence_max: Duration) -> Result<(), Failure> {
         let Self { caller, upstream, mut link, chosen } = self;
         // The connection gives its socket away when it has nothing more to do.
-        std::future::poll_fn(|cx| link.work(cx)).await;
+        poll_fn(|cx| link.work(cx)).await;
         let (caller, upstream) = tokio::try_join!(caller, upstream)?;
-        tokio::io::copy_bidirectional(&mut TokioIo::new(caller), &mut TokioIo::new(upstream)).await?;
+        let (from_caller, to_caller) = split(TokioIo::new(caller));
+        let (from_upstream, to_upstream) = split(TokioIo::new(upstream));
+        let heard = Heard::new();
+        tokio::select! {
+            ended = pump(from_caller, to_upstream, &heard) => ended?,
+            ended = pump(from_upstream, to_caller, &heard) => ended?,
+            () = heard.nothing_for(silence_max) => return Err("nothing came from either side for too long".into()),
+        }
         drop(chosen);
         Ok(())
+    }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// When something came last from either side.
+struct Heard {
+    began: Instant,
+    last_millis: AtomicU64,
+}
+
+impl Heard {
+    fn new() -> Self {
+        Self { began: Instant::now(), last_millis: AtomicU64::new(0) }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn note(&self) {
+        let millis = u64::try_from(self.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_millis.store(millis, Ordering::Relaxed);
+    }
+
+    /// Waits until nothing has come for so long.
+    async fn nothing_for(&self, silence_max: Duration) {
+        loop {
+            let quiet = self.elapsed().saturating_sub(Duration::from_millis(self.last_millis.load(Ordering::Relaxed)));
+            match silence_max.checked_sub(quiet) {
+                Some(left) if !left.is_zero() => sleep(left).await,
+                _ => return,
+            }
+        }
+    }
+}
+
+/// Carries bytes one way until there are no more.
+async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, heard: &Heard) -> io::Result<()> {
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let count = from.read(&mut piece).await?;
+        if count == 0 {
+            return to.shutdown().await;
+        }
+        heard.note();
+        to.write_all(&piece[..count]).await?;
+        to.flush().await?;
     }
 }

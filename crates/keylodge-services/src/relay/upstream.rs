@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, 
 use hyper::body::Incoming;
 use keylodge_gate::Clock;
 use keylodge_rules::upstream::{Health, Why};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::body::{Answer, Outgoing, Relayed};
@@ -19,7 +20,7 @@ use super::credentials::{Carried, Chosen, Credentials, NoneFree};
 use super::headers;
 use super::link::{Endpoint, Link, LinkError, Pair, Pool, Sent};
 use super::reach::Reach;
-use super::settings::UpstreamSettings;
+use super::settings::{Kind, UpstreamSettings};
 use super::tunnel::{Tunnel, Wish};
 use super::underway::Underway;
 use crate::bill::{BROKEN, Bill, UNREACHABLE};
@@ -34,6 +35,7 @@ pub(crate) struct Upstream {
     pub(super) pool: Arc<Pool>,
     pub(crate) credentials: Arc<Credentials>,
     reach: Reach,
+    tunnels: Mutex<JoinSet<()>>,
 }
 
 /// Why an upstream gave no answer.
@@ -124,7 +126,7 @@ impl Upstream {
         let name: Arc<str> = settings.name.as_str().into();
         let credentials = Arc::new(Credentials::new(Arc::clone(&name), key_file, Arc::clone(&clock)));
         let (pool, reach) = (Arc::default(), Reach::new(clock));
-        Ok(Self { name, settings, endpoint, host, pool, credentials, reach })
+        Ok(Self { name, settings, endpoint, host, pool, credentials, reach, tunnels: Mutex::default() })
     }
 
     /// Whether it can be reached, as far as is known.
@@ -158,7 +160,7 @@ impl Upstream {
                     Answer::Whole(_) | Answer::Own(_) => counting.done(),
                 }
             }
-            (Some(tunnel), bill) => tunnel.open(&self.name, bill.map(|(bill, _)| bill)),
+            (Some(tunnel), bill) => self.open(tunnel, bill.map(|(bill, _)| bill)),
         }
         Ok(response)
     }
@@ -184,7 +186,8 @@ impl Upstream {
         model: Option<&Arc<str>>,
     ) -> Result<(Response<Answer>, Option<Box<Tunnel>>), UpstreamError> {
         let Some(request) = slot.as_mut() else { return Err(UpstreamError::Path) };
-        let wish = Wish::of(request);
+        // What models say is counted; a websocket could not be.
+        let wish = if self.settings.kind == Kind::Http { Wish::of(request) } else { None };
         let longest = time_max(request.headers(), self.settings.head_time_max);
         self.prepare(request, rest)?;
         if let Some(wish) = &wish {
@@ -217,6 +220,25 @@ impl Upstream {
         }
         let response = response.map(|incoming| Answer::Relayed(self.relayed(incoming, link, pair, chosen)));
         Ok((response, None))
+    }
+
+    /// Carries a websocket in a task of its own, since the call's own ends with the answer's head.
+    fn open(&self, tunnel: Box<Tunnel>, bill: Option<Box<Bill>>) {
+        let mut tunnels = self.tunnels();
+        // Those that ended are let go of, so that the set holds only those that live.
+        while tunnels.try_join_next().is_some() {}
+        let (name, silence_max) = (Arc::clone(&self.name), self.settings.silence_max);
+        tunnels.spawn(async move { tunnel.carry(&name, bill, silence_max).await });
+    }
+
+    /// Ends all websockets, and waits until they are counted.
+    pub(super) async fn hang_up(&self) {
+        let mut tunnels = std::mem::take(&mut *self.tunnels());
+        tunnels.shutdown().await;
+    }
+
+    fn tunnels(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tunnels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a request of a caller's one of ours.

@@ -122,6 +122,7 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     if let Some(saying) = saying {
         saying.abort();
     }
+    lodge.upstreams.hang_up().await;
     engines::shutdown(&models).await;
     stop.send_replace(true);
     // All end by themselves once told; a panic in one has been logged by then.

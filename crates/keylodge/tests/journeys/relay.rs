@@ -159,26 +159,29 @@ fn an_upstream_that_is_gone_or_silent_is_told_from_a_bad_key() {
     assert_eq!((gone.status, &gone.json()["error"]["status"]), (503, &json!("UNAVAILABLE")));
 }
 
-#[test]
-fn a_websocket_passes_both_ways_and_is_in_flight_until_it_ends() {
-    let lodge = lodge("");
-    lodge.limit(&json!([{"metric": "REQUESTS", "window": "IN_FLIGHT", "value": "1"}]));
+/// Opens a websocket at the upstream.
+fn websocket(lodge: &Lodge) -> (TcpStream, BufReader<TcpStream>) {
     let mut socket = TcpStream::connect(lodge.server.address()).expect("it listens");
     let upgrade = "connection: keep-alive, Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13";
-    write!(
-        socket,
-        "GET /weather/socket HTTP/1.1\r\nhost: localhost\r\nx-goog-api-key: {}\r\n{upgrade}\r\nsec-websocket-key: abc\r\n\r\n",
-        lodge.key
-    )
-    .expect("it is sent");
-
+    let key = format!("x-goog-api-key: {}\r\nsec-websocket-key: abc", lodge.key);
+    write!(socket, "GET /weather/socket HTTP/1.1\r\nhost: localhost\r\n{key}\r\n{upgrade}\r\n\r\n")
+        .expect("it is sent");
     let mut reader = BufReader::new(socket.try_clone().expect("a second handle"));
-    let head: Vec<String> =
-        reader.by_ref().lines().map(|line| line.expect("a line")).take_while(|line| !line.is_empty()).collect();
+    let lines = reader.by_ref().lines().map(|line| line.expect("a line"));
+    let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
     assert_eq!(head[0], "HTTP/1.1 101 Switching Protocols");
     for wanted in ["connection: upgrade", "upgrade: websocket", "sec-websocket-accept: accepted"] {
         assert!(head.iter().any(|line| line.eq_ignore_ascii_case(wanted)), "{wanted} is not in {head:?}");
     }
+    (socket, reader)
+}
+
+#[test]
+fn a_websocket_passes_both_ways_and_is_in_flight_until_it_ends() {
+    let lodge = lodge("");
+    lodge.limit(&json!([{"metric": "REQUESTS", "window": "IN_FLIGHT", "value": "1"}]));
+    let (mut socket, mut reader) = websocket(&lodge);
+
     for said in ["one", "two"] {
         socket.write_all(said.as_bytes()).expect("it is sent");
         let mut back = [0; 3];
@@ -188,6 +191,18 @@ fn a_websocket_passes_both_ways_and_is_in_flight_until_it_ends() {
     assert_eq!(lodge.call(request("GET", "/weather/echo")).status, 429, "it is in flight");
     drop((socket, reader));
     until("it is over", || lodge.call(request("GET", "/weather/echo")).status == 201);
+}
+
+#[test]
+fn a_websocket_ends_when_both_sides_are_silent_and_when_the_server_stops() {
+    let silent = lodge("silence_seconds_max = 1\n");
+    let (_socket, mut reader) = websocket(&silent);
+    assert_eq!(reader.read(&mut [0; 1]).expect("it ends in order"), 0, "nobody says anything");
+
+    let stopping = lodge("");
+    let (_socket, mut reader) = websocket(&stopping);
+    assert!(stopping.server.stop().status.success(), "it does not wait for websockets");
+    assert!(!matches!(reader.read(&mut [0; 1]), Ok(1..)), "it is gone");
 }
 
 #[test]

@@ -34,6 +34,12 @@ pub(crate) fn gemini() -> Vec<Request> {
     each.collect()
 }
 
+/// A call of every method of the Gemini API that only models elsewhere have.
+pub(crate) fn gemini_elsewhere() -> Vec<Request> {
+    let verbs = ["embedContent", "batchEmbedContents"];
+    verbs.map(|verb| post(format!("/v1beta/models/{MODEL}:{verb}"), &contents("Hello"))).into()
+}
+
 /// A call of every method of management, to be made in this order; `id` is for the key that is made, deleted and
 /// brought back, `operation` names one that is done.
 pub(crate) fn management(id: &str, operation: &str) -> Vec<Request> {

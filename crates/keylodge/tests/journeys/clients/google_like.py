@@ -9,12 +9,11 @@ cap until nobody listens; `dies` hangs up after two chunks; `silent` says one ch
 cap; `slow` says nothing until nobody listens; `suspended` and `leaky` refuse the key and name it.
 """
 
-import http.server
 import json
-import socketserver
 import sys
 import threading
-import time
+
+from upstreams_base import Handler, serve
 
 KEYS = sys.argv[1:]
 ANSWER_TOKENS = 20
@@ -58,9 +57,7 @@ def chunk(text, output, end=None):
     return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "like-google", "responseId": "r"}
 
 
-class Google(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Google(Handler):
     def do_GET(self):
         path = self.path.split("?")[0]
         if path == "/seen":
@@ -102,15 +99,10 @@ class Google(http.server.BaseHTTPRequestHandler):
         elif verb == "batchEmbedContents":
             self.say(200, {"embeddings": [{"values": [0.5, 0.25]}]})
         elif verb == "generateContent" and model == "over":
-            self.send_response(200)
-            self.send_header("content-type", "application/json; charset=UTF-8")
-            self.send_header("transfer-encoding", "chunked")
-            self.end_headers()
-            said = json.dumps(chunk("over", count, end))
-            for piece in (said[:40], said[40:-1], said[-1:]):
+            self.begin_stream([("content-type", "application/json; charset=UTF-8")])
+            said = json.dumps(chunk("over", count, end)).encode()
+            for piece in (said[:40], said[40:-1], said[-1:], b""):
                 self.piece(piece)
-                time.sleep(0.02)
-            self.wfile.write(b"0\r\n\r\n")
         elif verb == "generateContent":
             self.say(200, chunk(json.dumps(seen), count, end))
         else:
@@ -118,11 +110,8 @@ class Google(http.server.BaseHTTPRequestHandler):
 
     def stream(self, model, count, end, seen):
         sse = "alt=sse" in self.path
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream" if sse else "application/json; charset=UTF-8")
-        self.send_header("transfer-encoding", "chunked")
-        self.send_header("alt-svc", 'h3=":443"; ma=2592000')
-        self.end_headers()
+        content_type = "text/event-stream" if sse else "application/json; charset=UTF-8"
+        self.begin_stream([("content-type", content_type), ("alt-svc", 'h3=":443"; ma=2592000')])
         at = 0
         try:
             while model == "endless" or at < count:
@@ -130,21 +119,17 @@ class Google(http.server.BaseHTTPRequestHandler):
                 last = model != "endless" and at == count
                 said = json.dumps(chunk(f"word{at} ", at, end if last else None))
                 between = "[" if at == 1 else ",\r\n"
-                self.piece(f"data: {said}\r\n\r\n" if sse else f"{between}{said}{']' if last else ''}")
+                framed = f"data: {said}\r\n\r\n" if sse else f"{between}{said}{']' if last else ''}"
+                self.piece(framed.encode())
                 if model == "dies" and at == 2:
                     self.close_connection = True
                     return
                 if model == "silent":
                     threading.Event().wait(600)
-            self.wfile.write(b"0\r\n\r\n")
+            self.piece(b"")
         except OSError:
             seen["left"] = True
             self.close_connection = True
-
-    def piece(self, text):
-        data = text.encode()
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-        self.wfile.flush()
 
     def has_key(self):
         key = self.headers.get("x-goog-api-key")
@@ -156,22 +141,5 @@ class Google(http.server.BaseHTTPRequestHandler):
             return True
         return False
 
-    def say(self, status, message):
-        said = json.dumps(message).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json; charset=UTF-8")
-        self.send_header("content-length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)
 
-    def log_message(self, *_):
-        pass
-
-
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-
-server = Server(("127.0.0.1", 0), Google)
-print(server.server_address[1], flush=True)
-server.serve_forever()
+serve(Google)

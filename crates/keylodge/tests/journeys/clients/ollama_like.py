@@ -8,18 +8,16 @@ What it does is told by the model's name: `qwen3:8b` answers with what it was se
 nothing until nobody listens; `mute` does not say what it counted; `sorry` answers with an error and 200.
 """
 
-import http.server
 import json
-import socketserver
+
+from upstreams_base import Handler, serve
 
 ANSWER_TOKENS = 20
 SEEN = []
 END = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "like-ollama"}
 
 
-class Ollama(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Ollama(Handler):
     def do_GET(self):
         if self.path == "/seen":
             return self.say(200, SEEN)
@@ -58,10 +56,7 @@ class Ollama(http.server.BaseHTTPRequestHandler):
         return self.say(200, END | {"object": "chat.completion", "choices": [choice]} | counted)
 
     def stream(self, model, count, end, seen):
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
+        self.begin_stream([("content-type", "text/event-stream")])
         at = 0
         try:
             while model == "endless" or at < count:
@@ -74,7 +69,7 @@ class Ollama(http.server.BaseHTTPRequestHandler):
             self.event(END | {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": end}]})
             self.event(END | {"choices": [], "usage": usage(count)})
             self.piece(b"data: [DONE]\n\n")
-            self.wfile.write(b"0\r\n\r\n")
+            self.piece(b"")
         except OSError:
             seen["left"] = True
             self.close_connection = True
@@ -82,30 +77,9 @@ class Ollama(http.server.BaseHTTPRequestHandler):
     def event(self, message):
         self.piece(f"data: {json.dumps(message)}\n\n".encode())
 
-    def piece(self, data):
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-        self.wfile.flush()
-
-    def say(self, status, message):
-        said = json.dumps(message).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)
-
-    def log_message(self, *_):
-        pass
-
 
 def usage(count):
     return {"prompt_tokens": 5, "completion_tokens": count, "total_tokens": 5 + count}
 
 
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-
-server = Server(("127.0.0.1", 0), Ollama)
-print(server.server_address[1], flush=True)
-server.serve_forever()
+serve(Ollama)

@@ -4,15 +4,12 @@ It prints its port. `/echo` answers with the request as JSON, `/break` promises 
 `/slow` never answers, `/stream` sends three pieces, `/socket` changes to websocket and sends back what it gets, as it is.
 """
 
-import http.server
-import json
-import socketserver
 import threading
 
+from upstreams_base import Handler, serve
 
-class Upstream(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
 
+class Upstream(Handler):
     def answer(self):
         length = int(self.headers.get("content-length", 0))
         body = self.rfile.read(length).decode("latin-1")
@@ -35,33 +32,14 @@ class Upstream(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"half a word")
             self.close_connection = True
         elif path.endswith("/stream"):
-            self.send_response(200)
-            self.send_header("transfer-encoding", "chunked")
-            self.end_headers()
-            for piece in (b"one", b"two", b"three"):
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            self.wfile.write(b"0\r\n\r\n")
+            self.begin_stream()
+            for piece in (b"one", b"two", b"three", b""):
+                self.piece(piece)
         else:
             seen = {"method": self.command, "path": self.path, "body": body, "headers": self.headers.items()}
-            said = json.dumps(seen).encode()
-            self.send_response(201)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(said)))
-            self.send_header("keep-alive", "timeout=5")
-            self.send_header("x-upstream", "here")
-            self.end_headers()
-            self.wfile.write(said)
+            self.say(201, seen, [("keep-alive", "timeout=5"), ("x-upstream", "here")])
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = answer
 
-    def log_message(self, *_):
-        pass
 
-
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-
-server = Server(("127.0.0.1", 0), Upstream)
-print(server.server_address[1], flush=True)
-server.serve_forever()
+serve(Upstream)
