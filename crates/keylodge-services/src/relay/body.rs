@@ -15,6 +15,7 @@ use tokio::time::{Sleep, sleep};
 use super::count::Counting;
 use super::credentials::Chosen;
 use super::link::{Link, Pair, Pool};
+use super::quiet::hush;
 
 /// The body of a request to an upstream.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl HttpBody for Outgoing {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
-            Self::Streamed(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Streamed(body) => poll_piece(body, cx).map_err(Into::into),
             Self::Layered(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Self::Whole(bytes) => {
                 Poll::Ready(bytes.take().filter(|bytes| !bytes.is_empty()).map(|bytes| Ok(Frame::data(bytes))))
@@ -56,6 +57,19 @@ impl HttpBody for Outgoing {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
+}
+
+/// The next piece of a body. The connection that it comes from is only told that there is room for more if there is more.
+fn poll_piece(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    let (frame, _) = hush(
+        cx.waker(),
+        || {
+            let frame = Pin::new(&mut *body).poll_frame(&mut Context::from_waker(cx.waker()));
+            (frame, body.is_end_stream())
+        },
+        |(_, is_over)| !is_over,
+    );
+    frame
 }
 
 /// The body of an answer of the data plane.
@@ -175,14 +189,14 @@ impl Relayed {
             Last::None => self.last = Last::None,
         }
         // What is here already goes first; the connection is worked for more.
-        let mut frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        let mut frame = poll_piece(&mut self.incoming, cx);
         if frame.is_pending()
             && let Some(link) = &mut self.link
         {
             if link.work(cx).is_ready() {
                 self.link = None;
             }
-            frame = Pin::new(&mut self.incoming).poll_frame(cx);
+            frame = poll_piece(&mut self.incoming, cx);
         }
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {

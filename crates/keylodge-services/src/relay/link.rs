@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -125,12 +125,11 @@ impl Link {
 
     /// Whether it can take a request now. Looks at the socket, so that a connection that the upstream has closed in the
     /// meantime is not used.
-    pub(super) async fn is_good(&mut self) -> bool {
-        poll_fn(|cx| {
-            let gone = self.work(cx).is_ready();
-            Poll::Ready(!gone && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))))
-        })
-        .await
+    pub(super) fn is_good(&mut self) -> bool {
+        // Nobody waits for it yet: it is polled again with the request, which would otherwise wake its task for that.
+        let cx = &mut Context::from_waker(Waker::noop());
+        let gone = self.work(cx).is_ready();
+        !gone && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())))
     }
 }
 

@@ -286,7 +286,7 @@ impl Upstream {
 
     async fn link(&self, pair: &Arc<Pair>) -> Result<Link, UpstreamError> {
         while let Some(mut link) = pair.take(&self.pool).or_else(|| self.pool.take()) {
-            if link.is_good().await {
+            if link.is_good() {
                 return Ok(link);
             }
         }

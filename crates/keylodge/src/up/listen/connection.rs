@@ -1,6 +1,7 @@
 //! One connection, from its first byte to its last.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -12,6 +13,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use keylodge_gate::{Peer, TrustedProxies};
 use keylodge_services::Visit;
+use keylodge_services::relay::Quiet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -20,6 +22,7 @@ use super::front::Front;
 use super::held::Held;
 use super::proxy_header::{self, Source};
 use super::stop::Told;
+use super::timer::OneTimer;
 use super::tls::{H2, Tls};
 use crate::settings::HttpLimits;
 
@@ -142,7 +145,6 @@ impl Http {
     pub(super) fn new(limits: HttpLimits) -> Self {
         let mut first = http1::Builder::new();
         first
-            .timer(TokioTimer::new())
             .header_read_timeout(limits.head_time_max)
             .max_buf_size(limits.header_bytes_max)
             .max_header_size(limits.header_bytes_max);
@@ -167,11 +169,15 @@ impl Http {
         let stream = TokioIo::new(stream);
         match version {
             Version::First => {
-                let mut connection = pin!(self.first.serve_connection(stream, front).with_upgrades());
+                let mut first = self.first.clone();
+                first.timer(OneTimer::default());
+                let mut connection = pin!(first.serve_connection(stream, front).with_upgrades());
+                let quiet = Quiet::default();
                 tokio::select! {
-                    ended = &mut connection => return Ok(ended?),
-                    () = told => connection.as_mut().graceful_shutdown(),
+                    ended = poll_fn(|cx| quiet.poll(cx, |cx| connection.as_mut().poll(cx))) => return Ok(ended?),
+                    () = told => {}
                 }
+                connection.as_mut().graceful_shutdown();
                 Ok(connection.await?)
             }
             Version::Second => {

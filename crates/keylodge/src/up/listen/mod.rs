@@ -13,6 +13,7 @@ mod front;
 mod held;
 mod proxy_header;
 mod stop;
+mod timer;
 mod tls;
 
 use std::sync::{Arc, Once};
