@@ -213,7 +213,7 @@ pub(crate) fn refused(lodge: &Lodge, refused: &Refused, target: &Target, caller:
         method: Arc::clone(&target.method),
         model: target.model.clone().unwrap_or_default(),
         refusal: refusal.word().into(),
-        facts: facts(&caller.facts(&Arc::default()), refusal),
+        facts: facts(&caller.facts(&CallerFacts::default()), refusal),
         revision: lodge.index.revision(),
     });
 }

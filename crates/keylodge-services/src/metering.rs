@@ -30,6 +30,9 @@ const ROLL_EVERY: u32 = 3600;
 /// How many rows wait at most while they cannot be written. More are lost, and the log says so.
 const WAITING_MAX: usize = 200_000;
 
+/// How much room is kept for what comes next, for each that there was this time.
+const ROOM_PER_ROW_MAX: usize = 4;
+
 /// What was counted and could not be written yet.
 #[derive(Debug, Default)]
 pub struct Unwritten(tokio::sync::Mutex<Waiting>);
@@ -43,30 +46,48 @@ struct Waiting {
 
 /// Writes what was counted, so that an answer about usage is fresh.
 ///
+/// In a task of its own: who asks about usage may hang up, and what was taken out of memory is written all the same.
+///
 /// # Errors
 /// When the meter's file cannot be written; what was counted waits for the next time then.
 pub(crate) async fn write(lodge: &Lodge) -> Result<(), StoreError> {
+    let lodge = lodge.clone();
+    let written = tokio::spawn(async move { write_all(&lodge).await }).await;
+    written.unwrap_or_else(|failed| match failed.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // The runtime ends, and with it whoever asked.
+        Err(_) => Ok(()),
+    })
+}
+
+async fn write_all(lodge: &Lodge) -> Result<(), StoreError> {
     // One at a time, so that two never write the rows of one.
     let mut waiting = lodge.unwritten.0.lock().await;
-    let (calls, decisions) = lodge.tally.take();
-    lodge.uses.note_rows(&calls);
-    lodge.metrics.count_rows(&calls);
-    waiting.calls.extend(calls);
-    waiting.decisions.extend(decisions);
-    let batch = Batch {
-        calls: std::mem::take(&mut waiting.calls),
-        ledger: Vec::new(),
-        decisions: std::mem::take(&mut waiting.decisions),
-    };
+    let (mut calls, mut decisions) = (std::mem::take(&mut waiting.calls), std::mem::take(&mut waiting.decisions));
+    let waited = calls.len();
+    lodge.tally.take(&mut calls, &mut decisions);
+    lodge.uses.note_rows(&calls[waited..]);
+    lodge.metrics.count_rows(&calls[waited..]);
+    let batch = Batch { calls, ledger: Vec::new(), decisions };
     let written = lodge.meter.append(&batch).await;
-    if written.is_err() {
-        let Batch { mut calls, mut decisions, .. } = batch;
+    let Batch { mut calls, mut decisions, .. } = batch;
+    if written.is_ok() {
+        empty(&mut calls);
+        empty(&mut decisions);
+    } else {
         waiting.lost += u64::try_from(calls.len().saturating_sub(WAITING_MAX)).unwrap_or(u64::MAX);
         calls.truncate(WAITING_MAX);
         decisions.truncate(WAITING_MAX);
-        (waiting.calls, waiting.decisions) = (calls, decisions);
     }
+    (waiting.calls, waiting.decisions) = (calls, decisions);
     written
+}
+
+/// Empties a list and keeps its room for the next time, when there will be about as many; not what a bad hour needed.
+fn empty<T>(list: &mut Vec<T>) {
+    let held = list.len();
+    list.clear();
+    list.shrink_to(held.saturating_mul(ROOM_PER_ROW_MAX));
 }
 
 /// Writes until `stop` turns true or is dropped, and once more then.

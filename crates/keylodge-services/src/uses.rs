@@ -1,6 +1,7 @@
 //! Who used which key and token, gathered in memory and written in batches, apart from everything that must be durable.
 //!
-//! When the process is killed, what was gathered since the last batch is lost: at most [`WRITE_EVERY`] of it.
+//! When the process is killed, what was gathered since the last batch is lost: at most [`WRITE_USES_EVERY`] of who used
+//! keys, [`WRITE_EVERY`] of the rest. What was called is written each second apart from this ([`crate::metering`]).
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +21,14 @@ use crate::observe::chain;
 /// How often what was gathered is written.
 pub const WRITE_EVERY: Duration = Duration::from_secs(5);
 
+/// How often users of keys are written among it, unless there are many: each takes some 20 µs, which calls wait for.
+pub const WRITE_USES_EVERY: Duration = Duration::from_secs(60);
+
+/// How many different users of keys are written before their time.
+const MANY: usize = 40_000;
+
 /// How many different users of keys are gathered at most between two batches; of more, nothing is noted.
-const GATHERED_MAX: usize = 20_000;
+const GATHERED_MAX: usize = 80_000;
 
 /// How much of what a program calls itself is kept.
 const CLIENT_CHARS_MAX: usize = 128;
@@ -63,16 +70,17 @@ impl Uses {
     /// surfaces are noted one by one.
     pub(crate) fn note_rows(&self, rows: &[CallRow]) {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for row in rows.iter().filter(|row| row.generation > 0 && !row.upstream.is_empty()) {
+        for row in rows.iter().filter(|row| row.generation > 0 && !row.kind.upstream.is_empty()) {
             let Some(key) = row.key else { continue };
             if gathered.keys.len() < GATHERED_MAX {
-                let client = &row.caller.client;
+                let caller = &row.kind.caller;
+                let client = &caller.client;
                 let client = match client.char_indices().nth(CLIENT_CHARS_MAX) {
                     None => Arc::clone(client),
                     Some((end, _)) => client[..end].into(),
                 };
                 let minute = Timestamp::from_micros(row.minute.saturating_mul(60_000_000));
-                let who = (key, row.generation, row.caller.address, client);
+                let who = (key, row.generation, caller.address, client);
                 let (calls, first, last) = gathered.keys.entry(who).or_insert((0, minute, minute));
                 *calls += row.counts.calls;
                 (*first, *last) = (minute.min(*first), minute.max(*last));
@@ -93,14 +101,25 @@ impl Uses {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).tokens.insert(id.to_owned(), now);
     }
 
-    fn take(&self) -> Gathered {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Takes all that was gathered, of users of keys only if it is time for them or there are many.
+    fn take(&self, is_time_for_keys: bool) -> Gathered {
+        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = is_time_for_keys || gathered.keys.len() >= MANY;
+        Gathered {
+            keys: if keys { std::mem::take(&mut gathered.keys) } else { HashMap::new() },
+            tokens: std::mem::take(&mut gathered.tokens),
+            foreign: std::mem::take(&mut gathered.foreign),
+        }
     }
 }
 
 /// Writes what was gathered, so that an answer about uses is fresh; if that fails, the answer is some seconds old.
 pub(crate) async fn freshen(lodge: &Lodge) {
-    if let Err(error) = write(lodge).await {
+    tell(write(lodge).await);
+}
+
+fn tell(written: Result<(), StoreError>) {
+    if let Err(error) = written {
         tracing::warn!(error = chain(&error), "cannot note who used which key; some uses are lost");
     }
 }
@@ -110,7 +129,11 @@ pub(crate) async fn freshen(lodge: &Lodge) {
 /// # Errors
 /// When the database does not answer; what was gathered is lost then.
 pub async fn write(lodge: &Lodge) -> Result<(), StoreError> {
-    let Gathered { keys, tokens, foreign } = lodge.uses.take();
+    write_some(lodge, true).await
+}
+
+async fn write_some(lodge: &Lodge, is_time_for_keys: bool) -> Result<(), StoreError> {
+    let Gathered { keys, tokens, foreign } = lodge.uses.take(is_time_for_keys);
     if !keys.is_empty() {
         let uses = keys.into_iter().map(|((uid, generation, address, client), (calls, first_time, last_time))| {
             let caller_ip = address.map(|address| address.to_string()).unwrap_or_default();
@@ -134,12 +157,13 @@ pub async fn write(lodge: &Lodge) -> Result<(), StoreError> {
 
 /// Writes until `stop` turns true or is dropped, and once more then.
 pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
-    loop {
+    let rounds = WRITE_USES_EVERY.as_secs() / WRITE_EVERY.as_secs();
+    for round in 1_u64.. {
         let stopping = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => true,
             () = tokio::time::sleep(WRITE_EVERY) => false,
         };
-        freshen(&lodge).await;
+        tell(write_some(&lodge, stopping || round.is_multiple_of(rounds)).await);
         if stopping {
             return;
         }

@@ -104,8 +104,8 @@ impl Metrics {
     pub(crate) fn count_rows(&self, rows: &[CallRow]) {
         // Many rows, few labels.
         let mut sums = HashMap::<(&str, &str), u64>::new();
-        for row in rows.iter().filter(|row| !row.upstream.is_empty()) {
-            *sums.entry((&row.upstream, &row.outcome)).or_default() += row.counts.calls;
+        for row in rows.iter().filter(|row| !row.kind.upstream.is_empty()) {
+            *sums.entry((&row.kind.upstream, &row.kind.outcome)).or_default() += row.counts.calls;
         }
         for ((upstream, outcome), calls) in sums {
             let labels: Labels = vec![("upstream", upstream.to_owned()), ("outcome", outcome.to_owned())];

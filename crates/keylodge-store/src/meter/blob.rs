@@ -10,12 +10,13 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use keylodge_rules::{KeyUid, ProjectNumber};
 use sha2::{Digest, Sha256};
 
 use super::cut::{CLIENT_CHARS_MAX, NAME_CHARS_MAX, REFERRER_CHARS_MAX, WORD_CHARS_MAX, cut};
-use super::{CallRow, Counts, Latency, MINUTE_MAX};
+use super::{CallKind, CallRow, Counts, Latency, MINUTE_MAX};
 
 const VERSION: u64 = 1;
 const CHECK_BYTES: usize = 8;
@@ -50,37 +51,25 @@ pub(super) fn encode(calls: &[CallRow]) -> Vec<u8> {
     let mut texts = Numbers::default();
     let mut keys = Numbers::<&KeyUid>::default();
     let mut rows = Writer(Vec::with_capacity(calls.len() * 64));
-    // Rows share their texts: mostly it is that of the row before, whose number is known.
+    // Rows share their kinds, and kinds their texts: mostly it is that of the row before, whose number is known.
+    let mut kind_before: Option<&Arc<CallKind>> = None;
     let mut before: [(&str, u64); 11] = [("", 0); 11];
     for call in calls {
         rows.number(clamped(call.minute).abs_diff(first_minute));
-        rows.number(call.project.map_or(0, ProjectNumber::get));
+        rows.number(call.kind.project.map_or(0, ProjectNumber::get));
         rows.number(call.key.as_ref().map_or(0, |key| keys.of(key)));
         rows.number(call.generation.into());
-        let caller = &call.caller;
-        let words: [(&str, usize); 6] = [
-            (&call.service, NAME_CHARS_MAX),
-            (&call.method, NAME_CHARS_MAX),
-            (&call.model, NAME_CHARS_MAX),
-            (&call.outcome, WORD_CHARS_MAX),
-            (&call.shadow, WORD_CHARS_MAX),
-            (&call.upstream, WORD_CHARS_MAX),
-        ];
-        let facts: [(&str, usize); 5] = [
-            (&caller.referrer, REFERRER_CHARS_MAX),
-            (&caller.android_package, REFERRER_CHARS_MAX),
-            (&caller.android_cert, CLIENT_CHARS_MAX),
-            (&caller.ios_bundle, REFERRER_CHARS_MAX),
-            (&caller.client, CLIENT_CHARS_MAX),
-        ];
-        for ((text, chars_max), before) in words.into_iter().chain(facts).zip(&mut before) {
-            if !std::ptr::eq(text, before.0) {
-                let kept = cut(text, chars_max);
-                *before = (text, if kept.is_empty() { 0 } else { texts.of(kept) });
+        if !kind_before.is_some_and(|before| Arc::ptr_eq(before, &call.kind)) {
+            for ((text, chars_max), before) in texts_of(&call.kind).into_iter().zip(&mut before) {
+                if !std::ptr::eq(text, before.0) {
+                    let kept = cut(text, chars_max);
+                    *before = (text, if kept.is_empty() { 0 } else { texts.of(kept) });
+                }
             }
-            rows.number(before.1);
+            kind_before = Some(&call.kind);
         }
-        match caller.address {
+        before.iter().for_each(|(_, number)| rows.number(*number));
+        match call.kind.caller.address {
             None => rows.bytes(&[]),
             Some(IpAddr::V4(address)) => rows.bytes(&address.octets()),
             Some(IpAddr::V6(address)) => rows.bytes(&address.octets()),
@@ -100,6 +89,24 @@ pub(super) fn encode(calls: &[CallRow]) -> Vec<u8> {
     let check = check(&blob.0[CHECK_BYTES..]);
     blob.0[..CHECK_BYTES].copy_from_slice(&check);
     blob.0
+}
+
+/// The texts of a kind in the order of a row, and how long each may be.
+fn texts_of(kind: &CallKind) -> [(&str, usize); 11] {
+    let caller = &kind.caller;
+    [
+        (&kind.service, NAME_CHARS_MAX),
+        (&kind.method, NAME_CHARS_MAX),
+        (&kind.model, NAME_CHARS_MAX),
+        (&kind.outcome, WORD_CHARS_MAX),
+        (&kind.shadow, WORD_CHARS_MAX),
+        (&kind.upstream, WORD_CHARS_MAX),
+        (&caller.referrer, REFERRER_CHARS_MAX),
+        (&caller.android_package, REFERRER_CHARS_MAX),
+        (&caller.android_cert, CLIENT_CHARS_MAX),
+        (&caller.ios_bundle, REFERRER_CHARS_MAX),
+        (&caller.client, CLIENT_CHARS_MAX),
+    ]
 }
 
 /// A minute as it is kept: within [`MINUTE_MAX`], whatever a clock says.
@@ -276,18 +283,21 @@ mod tests {
     fn call(which: u64) -> CallRow {
         let mut counts = Counts { calls: which, cost_nanos: u64::MAX - which, ..Counts::default() };
         counts.latency.add(which * 977);
-        let mut call = CallRow {
-            minute: 28_000_000 + (which % 2) as i64,
-            key: which.is_multiple_of(3).then(|| KeyUid::from_random([which as u8; 16])),
+        let mut kind = CallKind {
             project: Some(ProjectNumber::from_random(which.to_le_bytes())),
             service: "generativelanguage.googleapis.com".into(),
             outcome: ["ok", "limit"][(which % 2) as usize].into(),
+            ..CallKind::default()
+        };
+        kind.caller.address = Some(if which.is_multiple_of(2) { [192, 0, 2, 7].into() } else { [7; 16].into() });
+        kind.caller.client = "ä".repeat(which as usize).into();
+        CallRow {
+            minute: 28_000_000 + (which % 2) as i64,
+            key: which.is_multiple_of(3).then(|| KeyUid::from_random([which as u8; 16])),
+            kind: kind.into(),
             counts,
             ..CallRow::default()
-        };
-        call.caller.address = Some(if which.is_multiple_of(2) { [192, 0, 2, 7].into() } else { [7; 16].into() });
-        call.caller.client = "ä".repeat(which as usize).into();
-        call
+        }
     }
 
     fn text<'blob>(blob: &Blob<'blob>, number: u32) -> &'blob str {
@@ -302,15 +312,36 @@ mod tests {
 
         assert_eq!(blob.rows.len(), calls.len());
         for (row, call) in blob.rows.iter().zip(&calls) {
-            assert_eq!((row.minute, row.address, row.counts), (call.minute, call.caller.address, call.counts));
-            assert_eq!(row.project.unsigned_abs(), call.project.unwrap().get());
+            let kind = &call.kind;
+            assert_eq!((row.minute, row.address, row.counts), (call.minute, kind.caller.address, call.counts));
+            assert_eq!(row.project.unsigned_abs(), kind.project.unwrap().get());
             let key = (row.key > 0).then(|| KeyUid::from_bytes(blob.keys[row.key as usize - 1]));
             assert_eq!(key, call.key);
-            assert_eq!(text(&blob, row.words[0]), &*call.service);
-            assert_eq!(text(&blob, row.words[3]), &*call.outcome);
+            assert_eq!(text(&blob, row.words[0]), &*kind.service);
+            assert_eq!(text(&blob, row.words[3]), &*kind.outcome);
             assert_eq!(text(&blob, row.words[5]), "");
-            assert_eq!(text(&blob, row.caller[4]), cut(&call.caller.client, CLIENT_CHARS_MAX));
+            assert_eq!(text(&blob, row.caller[4]), cut(&kind.caller.client, CLIENT_CHARS_MAX));
         }
+    }
+
+    #[test]
+    fn what_is_written_stays_the_same_from_version_to_version() {
+        let calls: Vec<CallRow> = (0..200).map(call).collect();
+        let bytes = encode(&calls);
+        assert_eq!(bytes.len(), 28_156);
+        assert_eq!(bytes[..CHECK_BYTES], [166, 238, 21, 142, 110, 228, 205, 75], "the check is over all the rest");
+    }
+
+    #[test]
+    fn a_kind_that_rows_share_is_written_as_if_each_had_its_own() {
+        let kinds = [call(3).kind, call(4).kind, call(3).kind];
+        // Alike rows in a row, kinds that come back, and a kind that is alike but not the same.
+        let of_kinds = [0, 0, 1, 0, 2, 2, 1, 1].into_iter().zip(0..);
+        let shared: Vec<CallRow> =
+            of_kinds.map(|(kind, which)| CallRow { kind: Arc::clone(&kinds[kind]), ..call(which) }).collect();
+        let own = |row: &CallRow| CallRow { kind: Arc::new(CallKind::clone(&row.kind)), ..row.clone() };
+
+        assert_eq!(encode(&shared), encode(&shared.iter().map(own).collect::<Vec<_>>()));
     }
 
     #[test]

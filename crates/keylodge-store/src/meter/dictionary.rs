@@ -15,6 +15,12 @@ use crate::StoreError;
 /// How many texts or rows one statement takes.
 pub(super) const AT_ONCE: usize = 32;
 
+/// Whether a statement for these rows is one that comes again. Others differ in how many rows they take, and to keep each
+/// of them prepared takes more memory than all that is metered.
+pub(super) const fn is_full<T>(chunk: &[T]) -> bool {
+    chunk.len() == AT_ONCE
+}
+
 /// How many hours the hour of a text may lie back before it is written anew.
 pub(super) const HOURS_BACK: i64 = 24;
 
@@ -59,7 +65,7 @@ impl<'texts> Numbers<'texts> {
             let mut sql = QueryBuilder::<Sqlite>::new("SELECT id, text, hour FROM ");
             sql.push(dictionary.table()).push(" WHERE text IN (");
             found.push_texts(&mut sql, chunk);
-            let rows = sql.push(")").build().fetch_all(&mut **tx).await?;
+            let rows = sql.push(")").build().persistent(is_full(chunk)).fetch_all(&mut **tx).await?;
             found.take(chunk, &rows)?;
             for row in &rows {
                 let columns = Columns::of(dictionary.table(), row);
@@ -75,7 +81,7 @@ impl<'texts> Numbers<'texts> {
             chunk.iter().for_each(|id| {
                 list.push_bind(*id);
             });
-            sql.push(")").build().execute(&mut **tx).await?;
+            sql.push(")").build().persistent(is_full(chunk)).execute(&mut **tx).await?;
         }
         Ok(found)
     }
@@ -94,7 +100,7 @@ impl<'texts> Numbers<'texts> {
             sql.push_values(chunk, |mut tuple, number| {
                 tuple.push_bind(&*self.texts[place(*number)]).push_bind(hour);
             });
-            let rows = sql.push(" RETURNING id, text").build().fetch_all(&mut **tx).await?;
+            let rows = sql.push(" RETURNING id, text").build().persistent(is_full(chunk)).fetch_all(&mut **tx).await?;
             self.take(chunk, &rows)?;
         }
         Ok(())

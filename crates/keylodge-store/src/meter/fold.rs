@@ -7,14 +7,15 @@ use std::fmt;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::blob::{self, clamped};
-use super::dictionary::{AT_ONCE, Dictionary, Numbers};
+use super::dictionary::{AT_ONCE, Dictionary, Numbers, is_full};
 use super::merge::{Merged, Seen, ShapeKey, UsageKey, place};
 use super::row::{Columns, count_columns, counts};
 use super::{COUNT_MAX, CallRow, Counts, Meter, bound, keys, roll, shapes};
 use crate::StoreError;
 
-/// How many rows a blob has at most, so that reading one takes little memory.
-const ROWS_PER_BLOB_MAX: usize = 20_000;
+/// How many rows a blob has at most, so that writing and reading one takes little memory, and well below a millisecond:
+/// where there is one thread, calls wait for it.
+const ROWS_PER_BLOB_MAX: usize = 2_000;
 
 /// How much is added up before it is written, so that neither memory nor a transaction grows with what is pending: rows in
 /// the sums, and blobs.
@@ -59,14 +60,16 @@ pub(super) struct NewBlob {
     calls: Vec<u8>,
 }
 
-/// Calls as they will be pending.
-pub(super) fn blobs(calls: &[CallRow]) -> Vec<NewBlob> {
-    let blob = |calls: &[CallRow]| {
+/// Calls as they will be pending. Others have their turn between two blobs.
+pub(super) async fn blobs(calls: &[CallRow]) -> Vec<NewBlob> {
+    let mut blobs = Vec::with_capacity(calls.len().div_ceil(ROWS_PER_BLOB_MAX));
+    for calls in calls.chunks(ROWS_PER_BLOB_MAX) {
         let minutes = || calls.iter().map(|call| clamped(call.minute));
         let minutes = (minutes().min().unwrap_or(0), minutes().max().unwrap_or(0));
-        NewBlob { minutes, calls: blob::encode(calls) }
-    };
-    calls.chunks(ROWS_PER_BLOB_MAX).map(blob).collect()
+        blobs.push(NewBlob { minutes, calls: blob::encode(calls) });
+        tokio::task::yield_now().await;
+    }
+    blobs
 }
 
 pub(super) async fn put(tx: &mut Transaction<'static, Sqlite>, blobs: Vec<NewBlob>) -> Result<(), StoreError> {
@@ -164,7 +167,7 @@ impl Meter {
             chunk.iter().for_each(|id| {
                 list.push_bind(*id);
             });
-            let deleted = sql.push(")").build().execute(&mut *tx).await?.rows_affected();
+            let deleted = sql.push(")").build().persistent(is_full(chunk)).execute(&mut *tx).await?.rows_affected();
             if deleted != chunk.len() as u64 {
                 return Ok(false);
             }
@@ -238,7 +241,7 @@ async fn put_usage(tx: &mut Transaction<'static, Sqlite>, rows: &[(UsageKey, Cou
                 tuple.push_bind(number);
             }
         });
-        sql.push(add_to_usage()).build().execute(&mut **tx).await?;
+        sql.push(add_to_usage()).build().persistent(is_full(chunk)).execute(&mut **tx).await?;
     }
     Ok(())
 }
@@ -268,11 +271,11 @@ mod tests {
         assert_eq!(damaged.to_string(), said);
     }
 
-    #[test]
-    fn many_calls_are_several_blobs_with_their_minutes() {
-        let calls: Vec<CallRow> = (0..45_000).map(|minute| CallRow { minute, ..CallRow::default() }).collect();
-        let minutes: Vec<(i64, i64)> = blobs(&calls).iter().map(|blob| blob.minutes).collect();
-        assert_eq!(minutes, [(0, 19_999), (20_000, 39_999), (40_000, 44_999)]);
-        assert!(blobs(&[]).is_empty());
+    #[tokio::test]
+    async fn many_calls_are_several_blobs_with_their_minutes() {
+        let calls: Vec<CallRow> = (0..4_500).map(|minute| CallRow { minute, ..CallRow::default() }).collect();
+        let minutes: Vec<(i64, i64)> = blobs(&calls).await.iter().map(|blob| blob.minutes).collect();
+        assert_eq!(minutes, [(0, 1_999), (2_000, 3_999), (4_000, 4_499)]);
+        assert!(blobs(&[]).await.is_empty());
     }
 }

@@ -6,7 +6,7 @@ use keylodge_rules::KeyUid;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::Meter;
-use super::dictionary::AT_ONCE;
+use super::dictionary::{AT_ONCE, is_full};
 use super::merge::SeenKey;
 use super::row::Columns;
 use crate::StoreError;
@@ -20,7 +20,7 @@ pub(super) async fn put(tx: &mut Transaction<'static, Sqlite>, keys: &[SeenKey])
             tuple.push_bind(key.uid.to_vec()).push_bind(key.project).push_bind(key.minute);
         });
         sql.push(" ON CONFLICT DO UPDATE SET minute = max(minute, excluded.minute) RETURNING id, uid, project");
-        for row in &sql.build().fetch_all(&mut **tx).await? {
+        for row in &sql.build().persistent(is_full(chunk)).fetch_all(&mut **tx).await? {
             let columns = Columns::of("keys", row);
             numbers.insert((columns.bytes("uid")?.to_vec(), columns.integer("project")?), columns.integer("id")?);
         }
@@ -53,7 +53,7 @@ impl Meter {
             chunk.iter().for_each(|key| {
                 list.push_bind(key.as_bytes().to_vec());
             });
-            for row in &sql.push(") GROUP BY uid").build().fetch_all(self.readers()).await? {
+            for row in &sql.push(") GROUP BY uid").build().persistent(is_full(chunk)).fetch_all(self.readers()).await? {
                 let columns = Columns::of("keys", row);
                 let key = columns.key("uid")?.ok_or_else(|| columns.contradiction("uid"))?;
                 minutes.insert(key, columns.integer("minute")?);

@@ -53,7 +53,7 @@ pub use cut::{CLIENT_CHARS_MAX, NAME_CHARS_MAX, REFERRER_CHARS_MAX, WORD_CHARS_M
 pub use decisions::{DecisionQuery, FACTS_BYTES_MAX};
 pub use fold::{Damaged, Folded};
 pub use latency::{LATENCY_BOUNDS_MICROS, Latency};
-pub use record::{Batch, CallRow, CallerFacts, Counts, DecisionRow, Holder, LedgerRow, Listed};
+pub use record::{Batch, CallKind, CallRow, CallerFacts, Counts, DecisionRow, Holder, LedgerRow, Listed};
 pub use roll::Rolled;
 pub use shapes::{ShapeQuery, ShapeRow, Shapes};
 pub use usage::{Group, Step, UsageFilter, UsagePlace, UsageQuery, UsageRow};
@@ -66,6 +66,10 @@ pub const COUNT_MAX: u64 = 1 << 50;
 
 /// How many reads go on at a time.
 const READERS: u32 = 2;
+
+/// How much of the file a connection keeps in memory, in KiB, said as SQLite wants it. What is metered is written once and
+/// read in order; to keep more of it would fill memory and find nothing.
+const CACHE: &str = "-512";
 
 /// How large the write-ahead log stays on disk after a large step, in bytes.
 const LOG_BYTES: &str = "67108864";
@@ -122,6 +126,7 @@ impl Meter {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("journal_size_limit", LOG_BYTES)
+            .pragma("cache_size", CACHE)
             .busy_timeout(wait);
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(wait);
         let writer = pool(1).connect_with(sqlite.clone()).await.map_err(StoreError::from)?;
@@ -146,7 +151,7 @@ impl Meter {
         if batch.calls.is_empty() && batch.ledger.is_empty() && batch.decisions.is_empty() {
             return Ok(());
         }
-        let blobs = fold::blobs(&batch.calls);
+        let blobs = fold::blobs(&batch.calls).await;
         let mut tx = self.begin().await?;
         fold::put(&mut tx, blobs).await?;
         ledger::put(&mut tx, &batch.ledger).await?;

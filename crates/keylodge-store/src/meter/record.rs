@@ -27,6 +27,15 @@ pub struct CallRow {
     pub key: Option<KeyUid>,
     /// Which of its strings; 0 without a key.
     pub generation: u32,
+    /// What they have in common with calls of other keys; rows of one kind share it.
+    pub kind: Arc<CallKind>,
+    /// How many calls, and what they took.
+    pub counts: Counts,
+}
+
+/// What calls of many keys have in common. There are few kinds and many keys, so that a row is small.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CallKind {
     /// Whose limits and whose bill.
     pub project: Option<ProjectNumber>,
     /// As `generativelanguage.googleapis.com`.
@@ -43,8 +52,6 @@ pub struct CallRow {
     pub upstream: Arc<str>,
     /// Who called.
     pub caller: CallerFacts,
-    /// How many calls, and what they took.
-    pub counts: Counts,
 }
 
 /// What is known of a caller; empty where it did not say.
@@ -154,4 +161,14 @@ pub struct Listed<T, Place> {
     pub items: Vec<T>,
     /// Where the next page begins, if there is one.
     pub next: Option<Place>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_small_as_there_may_be_many() {
+        assert!(size_of::<CallRow>() <= 216, "{}", size_of::<CallRow>());
+    }
 }

@@ -7,7 +7,7 @@ use keylodge_rules::{KeyUid, ProjectNumber};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
-use super::dictionary::AT_ONCE;
+use super::dictionary::{AT_ONCE, is_full};
 use super::merge::{Seen, ShapeKey};
 use super::row::{Columns, address_bytes, project_number, signed};
 use super::{COUNT_MAX, CallerFacts, Meter, roll};
@@ -95,7 +95,7 @@ pub(super) async fn put(
         sql.push(" ON CONFLICT DO UPDATE SET calls = min(calls + excluded.calls, ").push(COUNT_MAX);
         sql.push("), first_minute = min(first_minute, excluded.first_minute),");
         sql.push(" last_minute = max(last_minute, excluded.last_minute)");
-        sql.build().execute(&mut **tx).await?;
+        sql.build().persistent(is_full(chunk)).execute(&mut **tx).await?;
     }
     for (hour, left_out) in left_out {
         sqlx::query(

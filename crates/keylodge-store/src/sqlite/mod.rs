@@ -32,6 +32,9 @@ pub const BUSY_SECONDS_MAX: u64 = 5;
 /// How many reads go on at a time.
 const READERS: u32 = 4;
 
+/// How much of the file a connection keeps in memory, in KiB, said as SQLite wants it. The system keeps the rest.
+const CACHE: &str = "-1024";
+
 pub use keys::ProfileLimit;
 pub use policies::DEPLOYMENT;
 pub use projects::Among;
@@ -75,6 +78,7 @@ impl Store {
             .foreign_keys(true)
             // What is deleted is overwritten: strings of keys, and hashes that other gateways gave them.
             .pragma("secure_delete", "ON")
+            .pragma("cache_size", CACHE)
             .busy_timeout(wait);
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(wait);
         let writer = pool(1).connect_with(sqlite.clone()).await?;

@@ -14,7 +14,7 @@ use crate::{Act, Committed, KeyError, KeyRecord, Sealed, StoreError};
 pub const CALLERS_MAX: i64 = 50;
 
 /// How many uses one statement writes.
-const USES_AT_ONCE: usize = 500;
+const USES_AT_ONCE: usize = 64;
 
 impl Store {
     /// The strings of a key, the current one first.
@@ -214,7 +214,8 @@ impl Store {
             );
             push_uses(&mut sql, uses);
             sql.push(") AS used WHERE uid = used.column1 AND generation = used.column2 AND caller_ip = used.column3 AND client = used.column4");
-            let known = sql.build().execute(&mut *tx).await?.rows_affected();
+            let is_full = uses.len() == USES_AT_ONCE;
+            let known = sql.build().persistent(is_full).execute(&mut *tx).await?.rows_affected();
             if known < uses.len() as u64 {
                 add_callers(&mut tx, uses).await?;
             }
@@ -268,12 +269,17 @@ fn push_uses(sql: &mut QueryBuilder<Sqlite>, uses: &[Use]) {
 
 /// Adds those that were not heard of before, and forgets the oldest where there are too many now.
 async fn add_callers(tx: &mut Transaction<'static, Sqlite>, uses: &[Use]) -> Result<(), StoreError> {
+    let is_full = uses.len() == USES_AT_ONCE;
     let mut sql = QueryBuilder::<Sqlite>::new(
         "INSERT OR IGNORE INTO key_uses (uid, generation, caller_ip, client, calls, first_time, last_time)
          SELECT * FROM (",
     );
     push_uses(&mut sql, uses);
-    sql.push(") WHERE EXISTS (SELECT 1 FROM keys WHERE uid = column1)").build().execute(&mut **tx).await?;
+    sql.push(") WHERE EXISTS (SELECT 1 FROM keys WHERE uid = column1)")
+        .build()
+        .persistent(is_full)
+        .execute(&mut **tx)
+        .await?;
     let mut sql = QueryBuilder::<Sqlite>::new(
         "DELETE FROM key_uses WHERE (uid, generation, caller_ip, client) IN (
              SELECT uid, generation, caller_ip, client FROM (
@@ -284,7 +290,13 @@ async fn add_callers(tx: &mut Transaction<'static, Sqlite>, uses: &[Use]) -> Res
     sql.push_values(uses, |mut row, used| {
         row.push_bind(used.uid.to_string()).push_bind(used.generation);
     });
-    sql.push(")) WHERE place > ").push_bind(CALLERS_MAX).push(")").build().execute(&mut **tx).await?;
+    sql.push(")) WHERE place > ")
+        .push_bind(CALLERS_MAX)
+        .push(")")
+        .build()
+        .persistent(is_full)
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }
 

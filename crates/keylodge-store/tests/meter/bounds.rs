@@ -1,10 +1,8 @@
 //! What does not grow, whatever callers make up.
 
-use keylodge_store::meter::{
-    CallRow, CallerFacts, Group, MeterOptions, ShapeQuery, Step, UsageFilter, UsageQuery, UsageRow,
-};
+use keylodge_store::meter::{CallRow, Group, MeterOptions, ShapeQuery, Step, UsageFilter, UsageQuery, UsageRow};
 
-use crate::support::{Kept, NOON, call, ever, key, nameless};
+use crate::support::{Kept, NOON, call, ever, key, nameless, of_kind};
 
 async fn of_at_most(rows: u32) -> Kept {
     Kept::with(MeterOptions { usage_rows_per_minute_max: rows, ..MeterOptions::default() }).await
@@ -21,10 +19,7 @@ async fn by(kept: &Kept, group: Group) -> Vec<UsageRow> {
 }
 
 fn with_client(which: u16, client: u32) -> CallRow {
-    CallRow {
-        caller: CallerFacts { client: format!("client {client}").into(), ..CallerFacts::default() },
-        ..call(which)
-    }
+    of_kind(call(which), |kind| kind.caller.client = format!("client {client}").into())
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! From pending to the tables, and what a crash does to it.
 
-use keylodge_store::meter::{CallRow, Damaged};
+use keylodge_store::meter::Damaged;
 
-use crate::support::{Kept, NOON, call, call_at};
+use crate::support::{Kept, NOON, call, call_at, of_kind};
 
 #[tokio::test]
 async fn a_crash_between_append_and_fold_loses_nothing() {
@@ -56,7 +56,7 @@ async fn only_minutes_before_the_given_one_are_folded() {
 #[tokio::test]
 async fn calls_that_are_alike_are_one_row() {
     let kept = Kept::empty().await;
-    let other = CallRow { outcome: "http_503".into(), ..call(1) };
+    let other = of_kind(call(1), |kind| kind.outcome = "http_503".into());
     kept.append(vec![call(1), call(1), other.clone()]).await;
     kept.meter.fold(i64::MAX).await.unwrap();
     kept.append(vec![call(1), other]).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keylodge_store::meter::{
-    CallRow, CallerFacts, Counts, Group, MeterOptions, ShapeQuery, Step, UsageQuery, UsageRow,
+    CallKind, CallRow, CallerFacts, Counts, Group, MeterOptions, ShapeQuery, Step, UsageQuery, UsageRow,
 };
 use proptest::prelude::*;
 
@@ -46,9 +46,7 @@ fn one_call() -> impl Strategy<Value = CallRow> {
             ..Counts::default()
         };
         times.iter().for_each(|micros| counts.latency.add(*micros));
-        CallRow {
-            minute,
-            key: which.map(key),
+        let kind = CallKind {
             project: which.map(|which| project(which as u8 % 2)),
             service,
             method,
@@ -62,9 +60,8 @@ fn one_call() -> impl Strategy<Value = CallRow> {
                 client: caller.2,
                 ..CallerFacts::default()
             },
-            counts,
-            ..call(0)
-        }
+        };
+        CallRow { minute, key: which.map(key), kind: kind.into(), counts, ..call(0) }
     })
 }
 
@@ -93,9 +90,10 @@ fn sums(rows: impl IntoIterator<Item = (i64, Told, Counts)>) -> BTreeMap<(i64, T
 }
 
 fn of_call(call: &CallRow) -> (i64, Told, Counts) {
-    let words = [&call.service, &call.method, &call.model, &call.outcome, &call.shadow, &call.upstream];
+    let kind = &call.kind;
+    let words = [&kind.service, &kind.method, &kind.model, &kind.outcome, &kind.shadow, &kind.upstream];
     let told = (
-        call.project.map(|project| project.get()),
+        kind.project.map(|project| project.get()),
         call.key.as_ref().map(ToString::to_string),
         words.map(ToString::to_string),
     );

@@ -2,7 +2,7 @@
 
 use keylodge_store::meter::{CallRow, MeterOptions, Rolled, ShapeQuery, Step, UsageFilter, UsageQuery};
 
-use crate::support::{DAY, Kept, NOON, at, call, call_at, ever, key};
+use crate::support::{DAY, Kept, NOON, at, call, call_at, ever, key, of_kind};
 
 fn hour(first: i64) -> UsageFilter {
     UsageFilter { from: first, to: first + 60, ..UsageFilter::default() }
@@ -87,7 +87,8 @@ async fn hours_that_are_too_old_go_with_their_texts_keys_and_shapes() {
     let kept = filled().await;
     kept.meter.fold(i64::MAX).await.unwrap();
     let late = NOON + 410 * DAY;
-    kept.append(vec![CallRow { minute: late, model: "gemini-next".into(), ..call(3) }]).await;
+    let next = of_kind(call(3), |kind| kind.model = "gemini-next".into());
+    kept.append(vec![CallRow { minute: late, ..next }]).await;
 
     let rolled = kept.meter.roll(at(late)).await.unwrap();
 

@@ -1,11 +1,11 @@
 //! Calls with their callers, for rehearsals.
 
-use keylodge_store::meter::{CallRow, CallerFacts, ShapeQuery, ShapeRow, Shapes};
+use keylodge_store::meter::{CallKind, CallRow, CallerFacts, ShapeQuery, ShapeRow, Shapes};
 
-use crate::support::{Kept, NOON, call, call_at, key, nameless, project};
+use crate::support::{Kept, NOON, call, call_at, key, nameless, of_kind, project};
 
 fn from(address: [u8; 4]) -> CallRow {
-    CallRow { caller: CallerFacts { address: Some(address.into()), ..CallerFacts::default() }, ..call(1) }
+    of_kind(call(1), |kind| kind.caller.address = Some(address.into()))
 }
 
 fn all() -> ShapeQuery {
@@ -27,20 +27,24 @@ async fn a_shape_is_whole() {
         ios_bundle: "com.example.ios".into(),
         client: "genai-js/1.0".into(),
     };
-    let row = CallRow { caller: caller.clone(), shadow: "referrer_blocked".into(), generation: 3, ..call(1) };
+    let row = of_kind(CallRow { generation: 3, ..call(1) }, |kind| {
+        kind.caller = caller.clone();
+        kind.shadow = "referrer_blocked".into();
+    });
     kept.append(vec![CallRow { minute: NOON + 7, ..row.clone() }, row.clone()]).await;
     kept.append(vec![CallRow { minute: NOON + 3, ..row.clone() }]).await;
 
+    let kind = CallKind::clone(&row.kind);
     let expected = ShapeRow {
         hour: NOON,
-        project: row.project,
+        project: kind.project,
         key: row.key,
         generation: 3,
-        service: row.service,
-        method: row.method,
-        model: row.model,
-        outcome: row.outcome,
-        shadow: row.shadow,
+        service: kind.service,
+        method: kind.method,
+        model: kind.model,
+        outcome: kind.outcome,
+        shadow: kind.shadow,
         caller,
         calls: 3,
         first_minute: NOON,
@@ -53,7 +57,7 @@ async fn a_shape_is_whole() {
 #[tokio::test]
 async fn shapes_are_found_by_project_key_and_hours_the_latest_first() {
     let kept = Kept::empty().await;
-    let other = CallRow { project: Some(project(2)), ..call(2) };
+    let other = of_kind(call(2), |kind| kind.project = Some(project(2)));
     kept.append(vec![call_at(NOON - 60), from([192, 0, 2, 1]), from([192, 0, 2, 1]), call_at(NOON), other]).await;
 
     let check = async |query: ShapeQuery, expected: &[(i64, u64)]| {

@@ -1,10 +1,11 @@
 //! A meter in a folder of its own, and calls to put into it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use keylodge_rules::{KeyUid, ProjectNumber, Timestamp};
 use keylodge_store::meter::{
-    Batch, CallRow, Counts, DecisionRow, LedgerRow, Meter, MeterOptions, OpenMeterError, UsageFilter,
+    Batch, CallKind, CallRow, Counts, DecisionRow, LedgerRow, Meter, MeterOptions, OpenMeterError, UsageFilter,
 };
 use sqlx::SqlitePool;
 
@@ -113,19 +114,22 @@ pub(crate) fn call(which: u16) -> CallRow {
         ..Counts::default()
     };
     counts.latency.add(3_000);
-    CallRow {
-        minute: NOON,
-        key: Some(key(which)),
-        generation: 1,
+    let kind = CallKind {
         project: Some(project(1)),
         service: "generativelanguage.googleapis.com".into(),
         method: "google.ai.generativelanguage.v1beta.GenerativeService.GenerateContent".into(),
         model: "gemini-flash".into(),
         outcome: "ok".into(),
         upstream: "google".into(),
-        counts,
-        ..CallRow::default()
-    }
+        ..CallKind::default()
+    };
+    CallRow { minute: NOON, key: Some(key(which)), generation: 1, kind: kind.into(), counts }
+}
+
+/// The same call, of a kind that differs.
+pub(crate) fn of_kind(mut row: CallRow, change: impl FnOnce(&mut CallKind)) -> CallRow {
+    change(Arc::make_mut(&mut row.kind));
+    row
 }
 
 pub(crate) fn call_at(minute: i64) -> CallRow {
@@ -134,5 +138,6 @@ pub(crate) fn call_at(minute: i64) -> CallRow {
 
 /// A call of somebody who has no key, to a model of this name.
 pub(crate) fn nameless(model: &str) -> CallRow {
-    CallRow { key: None, project: None, generation: 0, model: model.into(), ..call(0) }
+    let call = CallRow { key: None, generation: 0, ..call(0) };
+    of_kind(call, |kind| (kind.project, kind.model) = (None, model.into()))
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use keylodge_store::meter::{CallRow, Group, Step, UsageFilter, UsageQuery, UsageRow};
+use keylodge_store::meter::{CallKind, CallRow, Group, Step, UsageFilter, UsageQuery, UsageRow};
 
-use crate::support::{DAY, Kept, NOON, call, call_at, ever, key, nameless, project};
+use crate::support::{DAY, Kept, NOON, call, call_at, ever, key, nameless, of_kind, project};
 
 /// All rows of an answer, asked for in small pages.
 async fn rows(kept: &Kept, query: UsageQuery) -> Vec<UsageRow> {
@@ -28,7 +28,7 @@ async fn check_filter(kept: &Kept, filter: UsageFilter, calls: u64) {
 #[tokio::test]
 async fn an_answer_has_what_was_appended_a_moment_ago_whole() {
     let kept = Kept::empty().await;
-    let row = CallRow { shadow: "model_blocked".into(), ..call(1) };
+    let row = of_kind(call(1), |kind| kind.shadow = "model_blocked".into());
     kept.append(vec![row.clone()]).await;
 
     let group_by = BTreeSet::from([
@@ -42,16 +42,17 @@ async fn an_answer_has_what_was_appended_a_moment_ago_whole() {
         Group::Upstream,
     ]);
     let query = UsageQuery { filter: ever(), step: Step::Minute, group_by, ..UsageQuery::default() };
+    let kind = CallKind::clone(&row.kind);
     let expected = UsageRow {
         start: NOON,
-        project: row.project,
+        project: kind.project,
         key: row.key,
-        service: Some(row.service),
-        method: Some(row.method),
-        model: Some(row.model),
-        outcome: Some(row.outcome),
-        shadow: Some(row.shadow),
-        upstream: Some(row.upstream),
+        service: Some(kind.service),
+        method: Some(kind.method),
+        model: Some(kind.model),
+        outcome: Some(kind.outcome),
+        shadow: Some(kind.shadow),
+        upstream: Some(kind.upstream),
         counts: row.counts,
     };
     assert_eq!(rows(&kept, query).await, [expected]);
@@ -62,11 +63,11 @@ async fn every_condition_leaves_out_what_it_should() {
     let kept = Kept::empty().await;
     let calls = vec![
         call(1),
-        CallRow { project: Some(project(2)), ..call(2) },
-        CallRow { service: "jules.googleapis.com".into(), ..call(1) },
-        CallRow { method: "ListModels".into(), model: "".into(), ..call(1) },
-        CallRow { outcome: "quota_exhausted".into(), upstream: "".into(), ..call(1) },
-        CallRow { shadow: "quota_exhausted".into(), ..call(1) },
+        of_kind(call(2), |kind| kind.project = Some(project(2))),
+        of_kind(call(1), |kind| kind.service = "jules.googleapis.com".into()),
+        of_kind(call(1), |kind| (kind.method, kind.model) = ("ListModels".into(), "".into())),
+        of_kind(call(1), |kind| (kind.outcome, kind.upstream) = ("quota_exhausted".into(), "".into())),
+        of_kind(call(1), |kind| kind.shadow = "quota_exhausted".into()),
         call_at(NOON + 1),
         nameless("gemini-pro"),
     ];
@@ -158,7 +159,7 @@ async fn when_a_key_was_last_used_is_known_at_once_and_for_many() {
 #[tokio::test]
 async fn texts_that_are_too_long_are_cut() {
     let kept = Kept::empty().await;
-    kept.append(vec![CallRow { model: "ä".repeat(1000).into(), ..call(1) }]).await;
+    kept.append(vec![of_kind(call(1), |kind| kind.model = "ä".repeat(1000).into())]).await;
 
     check_filter(&kept, UsageFilter { model: Some("ä".repeat(256)), ..ever() }, 1).await;
 }
