@@ -6,6 +6,7 @@ Started by bench/soak.sh; bench/README.md says what the figures mean.
 import argparse
 import json
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,9 +23,8 @@ CONNECTIONS = 32
 PART_OF_MAXIMUM = 0.6
 GROWTH_MAX = 0.02
 MAXIMUM_SECONDS = 5
-# Once a minute usage is folded, which takes memory for a moment. So the most of the first minute is what the most of all
-# later ones is compared with.
-BASE_SECONDS = 60
+# Once a minute usage is folded, which takes some memory for a second or two. So minutes are compared by their medians.
+MINUTE = 60
 
 
 def main():
@@ -38,9 +38,9 @@ def main():
     parser.add_argument("--out", type=Path, help="folder for soak.json (target/bench)")
     args = parser.parse_args()
     if args.minute:
-        args.seconds, args.warm_up = 2 * BASE_SECONDS, 240
-    if args.seconds <= BASE_SECONDS:
-        parser.error(f"it takes more than {BASE_SECONDS} seconds to see growth")
+        args.seconds, args.warm_up = 2 * MINUTE, 240
+    if args.seconds < 2 * MINUTE:
+        parser.error(f"it takes {2 * MINUTE} seconds to see growth")
     programs.are_of_tests = args.dev
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
 
@@ -55,11 +55,13 @@ def main():
             programs.say(f"{target.name} does {maximum:.0f} requests/s; going on with {rate:.0f}")
             came, samples = soak(args, stage, target, rate)
 
-    base, after = max(samples[:BASE_SECONDS]), max(samples[BASE_SECONDS:])
+    minutes = [statistics.median(samples[at : at + MINUTE]) for at in range(0, len(samples) - MINUTE + 1, MINUTE)]
+    base, after = minutes[0], max(minutes[1:])
     growth = after / base - 1
-    mebibytes = [value / 2**20 for value in (base, after, samples[-1])]
+    first, highest, last, most = (value / 2**20 for value in (base, after, minutes[-1], max(samples)))
     print(f"{target.name}, {came['requests']} requests in {came['seconds']:.0f} s, {came['per_second']:.0f}/s")
-    print("resident memory in the first minute at most {:.2f} MiB, later at most {:.2f}, at the end {:.2f}".format(*mebibytes))
+    print(f"resident memory, medians of minutes: {first:.2f} MiB in the first, {highest:.2f} in the highest after it,", end=" ")
+    print(f"{last:.2f} in the last; {most:.2f} at the most for a second")
     print(f"growth {growth * 100:.2f} %, at most {GROWTH_MAX * 100:.0f} % is fine; wrong answers: none")
     out = args.out or tools.parent / "bench"
     out.mkdir(parents=True, exist_ok=True)
