@@ -21,7 +21,7 @@ use crate::observe::chain;
 /// How often what was gathered is written.
 pub const WRITE_EVERY: Duration = Duration::from_secs(5);
 
-/// How often users of keys are written among it, unless there are many: each takes some 20 µs, which calls wait for.
+/// How often users of keys are written among it, unless there are many: writing them takes time of the processor that calls wait for.
 pub const WRITE_USES_EVERY: Duration = Duration::from_secs(60);
 
 /// How many different users of keys are written before their time.

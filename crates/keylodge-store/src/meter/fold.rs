@@ -13,8 +13,8 @@ use super::row::{Columns, count_columns, counts};
 use super::{COUNT_MAX, CallRow, Counts, Meter, bound, keys, roll, shapes};
 use crate::StoreError;
 
-/// How many rows a blob has at most, so that writing and reading one takes little memory, and well below a millisecond:
-/// where there is one thread, calls wait for it.
+/// How many rows a blob has at most, so that writing and reading one takes little memory and a short
+/// time: where there is one thread, calls wait for it.
 const ROWS_PER_BLOB_MAX: usize = 2_000;
 
 /// How much is added up before it is written, so that neither memory nor a transaction grows with what is pending: rows in
