@@ -15,6 +15,7 @@
 //! | [`lodge`] | what all handlers share |
 //! | [`mod@router`] | every route and the layers around it |
 //! | [`plane`] | the data plane as a listener serves it |
+//! | `unread` | the rest of a body whose request is answered already |
 //! | [`relay`] | upstreams: servers that answer in our place |
 //! | [`follow`] | brings the store's change feed into the gate's index |
 //! | [`purge`] | takes out what has had its time |
@@ -57,6 +58,7 @@ pub mod relay;
 pub mod router;
 mod service_usage;
 mod tally;
+mod unread;
 pub mod uses;
 mod wire;
 

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use http::{Request, Response, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -17,6 +16,7 @@ use tower::ServiceExt;
 use crate::bill::{self, Asked, Bill};
 use crate::relay::{Answer, Counts, Door, Outgoing, Pair};
 use crate::tally::Caller;
+use crate::unread::{self, Unread};
 use crate::{Lodge, failure};
 
 /// Everything a listener serves. Cheap to clone.
@@ -62,14 +62,21 @@ impl Visit {
     /// In a box, and small: hyper and what is around it would else move what a call needs from place to place.
     pub fn answer(&self, mut request: Request<Incoming>, peer: Peer) -> Answering {
         let (parts, pair) = (Arc::clone(&self.parts), Arc::clone(&self.pair));
+        let unread = Unread::of(&request, parts.lodge.limits.body_time_max);
         let Some((door, rest_at)) = parts.door(&request) else {
             request.extensions_mut().insert(peer);
-            return Box::pin(async move { Ok(parts.route(request).await) });
+            return Box::pin(async move { Ok(parts.route(request, unread).await) });
         };
         let outgoing =
             |body: Incoming| if body.is_end_stream() { Outgoing::Whole(None) } else { Outgoing::Streamed(body) };
         let mut request = Some(request.map(outgoing));
-        Box::pin(async move { Ok(parts.relay(door, rest_at, &mut request, peer, &pair).await) })
+        Box::pin(async move {
+            let mut response = parts.relay(door, rest_at, &mut request, peer, &pair).await;
+            if let Some(unread) = unread {
+                Box::pin(unread.settle_slot(request, &mut response)).await;
+            }
+            Ok(response)
+        })
     }
 }
 
@@ -87,9 +94,14 @@ impl Parts {
         found.map(|(at, rest)| (at, uri.path().len() - rest.len()))
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Response<Answer> {
-        let Ok(response) = self.router.clone().oneshot(request.map(Body::new)).await;
-        response.map(Answer::Own)
+    async fn route(&self, request: Request<Incoming>, unread: Option<Unread>) -> Response<Answer> {
+        let (request, lender) = unread::lend(request, unread);
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        let mut response = response.map(Answer::Own);
+        if let Some(lender) = lender {
+            lender.settle(&mut response).await;
+        }
+        response
     }
 
     /// Sends a request on, if the gate lets it through and its limits have room.

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_core::Stream;
+use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Sqlite, Transaction};
 
@@ -72,8 +74,7 @@ pub(super) async fn usage(
                 "SELECT minute, project, key, service, method, model, outcome, shadow, upstream
                  FROM usage WHERE minute = ?",
             );
-            let stored_rows = stored_rows.bind(minute).fetch_all(&mut **tx).await?;
-            let known = stored_rows.iter().map(usage_key).collect::<Result<BTreeSet<_>, _>>()?;
+            let known = read(stored_rows.bind(minute).fetch(&mut **tx), usage_key).await?;
             let new =
                 concerned().filter(|(row, _)| !known.contains(row)).map(|(row, counts)| (*row, counts.calls)).collect();
             for row in beyond(new, max.saturating_sub(stored)) {
@@ -101,8 +102,8 @@ pub(super) async fn shapes(
         if stored + of_hour().count() <= max {
             continue;
         }
-        let rows = sqlx::query("SELECT * FROM shapes WHERE hour = ?").bind(*hour).fetch_all(&mut **tx).await?;
-        let known = rows.iter().map(shape_key).collect::<Result<BTreeSet<_>, _>>()?;
+        let rows = sqlx::query("SELECT * FROM shapes WHERE hour = ?").bind(*hour).fetch(&mut **tx);
+        let known = read(rows, shape_key).await?;
         let new =
             of_hour().filter(|(shape, _)| !known.contains(shape)).map(|(shape, seen)| (*shape, seen.calls)).collect();
         for shape in beyond(new, max.saturating_sub(stored)) {
@@ -111,6 +112,18 @@ pub(super) async fn shapes(
         }
     }
     Ok(left_out)
+}
+
+/// What rows are about. They are read one after the other: all of a minute at once would take twenty times the memory.
+async fn read<K: Ord>(
+    mut rows: impl Stream<Item = Result<SqliteRow, sqlx::Error>> + Unpin,
+    key: fn(&SqliteRow) -> Result<K, StoreError>,
+) -> Result<BTreeSet<K>, StoreError> {
+    let mut known = BTreeSet::new();
+    while let Some(row) = rows.try_next().await? {
+        known.insert(key(&row)?);
+    }
+    Ok(known)
 }
 
 /// Those for which there is no room: the ones with the fewest calls.

@@ -32,6 +32,7 @@ mod story;
 mod stream;
 mod support;
 mod tls;
+mod unread;
 mod upstreams;
 #[cfg(feature = "embedded-model")]
 mod worker;
