@@ -18,9 +18,6 @@ use crate::observe::chain;
 /// How often what was counted is written.
 pub const WRITE_EVERY: Duration = Duration::from_secs(1);
 
-/// How often rows of a second become rows of a minute.
-const FOLD_EVERY: u32 = 20;
-
 /// How often accounts of which nothing is counted any more are dropped.
 const SWEEP_EVERY: u32 = 60;
 
@@ -93,12 +90,13 @@ fn empty<T>(list: &mut Vec<T>) {
 /// Writes until `stop` turns true or is dropped, and once more then.
 pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
     let mut failing = false;
+    let mut folded = minute(&lodge);
     for round in 1_u32.. {
         let stopping = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => true,
             () = tokio::time::sleep(WRITE_EVERY) => false,
         };
-        let done = write_and_fold(&lodge, round, stopping).await;
+        let done = write_and_fold(&lodge, round, &mut folded, stopping).await;
         // One line when it begins to fail and one when it is over, not one a second.
         match &done {
             Err(error) if !failing => {
@@ -117,19 +115,27 @@ pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
     }
 }
 
-async fn write_and_fold(lodge: &Lodge, round: u32, stopping: bool) -> Result<(), StoreError> {
+/// `folded` is the minute up to which usage was folded. It is folded when a minute is over, by the clock: by the number of
+/// rounds, which are a little longer than a second, a fold would have two minutes in it now and then, and take twice the
+/// memory.
+async fn write_and_fold(lodge: &Lodge, round: u32, folded: &mut i64, stopping: bool) -> Result<(), StoreError> {
     write(lodge).await?;
-    let minute = lodge.now().micros().div_euclid(60_000_000);
+    let minute = minute(lodge);
     if round.is_multiple_of(SWEEP_EVERY) {
         lodge.judge.ledger().sweep();
     }
-    if stopping || round.is_multiple_of(FOLD_EVERY) {
+    if stopping || minute != *folded {
         lodge.meter.fold(minute).await?;
+        *folded = minute;
     }
     if round.is_multiple_of(ROLL_EVERY) {
         lodge.meter.roll(lodge.now()).await?;
     }
     Ok(())
+}
+
+fn minute(lodge: &Lodge) -> i64 {
+    lodge.now().micros().div_euclid(60_000_000)
 }
 
 /// Writes down what may be used of limits by the day and month before it is used, until `stop` turns true or is

@@ -21,7 +21,9 @@ use crate::observe::chain;
 /// How often what was gathered is written.
 pub const WRITE_EVERY: Duration = Duration::from_secs(5);
 
-/// How often users of keys are written among it, unless there are many: writing them takes time of the processor that calls wait for.
+/// How often users of keys are written among it, unless there are many: writing them takes time of the processor that
+/// calls wait for. It is done in the middle of a minute by the clock, since usage is folded when one is over, and both
+/// take memory.
 pub const WRITE_USES_EVERY: Duration = Duration::from_secs(60);
 
 /// How many different users of keys are written before their time.
@@ -29,6 +31,9 @@ const MANY: usize = 40_000;
 
 /// How many different users of keys are gathered at most between two batches; of more, nothing is noted.
 const GATHERED_MAX: usize = 80_000;
+
+/// How many users of keys one transaction writes.
+const AT_ONCE: usize = 2_000;
 
 /// How much of what a program calls itself is kept.
 const CLIENT_CHARS_MAX: usize = 128;
@@ -135,11 +140,17 @@ pub async fn write(lodge: &Lodge) -> Result<(), StoreError> {
 async fn write_some(lodge: &Lodge, is_time_for_keys: bool) -> Result<(), StoreError> {
     let Gathered { keys, tokens, foreign } = lodge.uses.take(is_time_for_keys);
     if !keys.is_empty() {
-        let uses = keys.into_iter().map(|((uid, generation, address, client), (calls, first_time, last_time))| {
+        let mut uses = keys.into_iter().map(|((uid, generation, address, client), (calls, first_time, last_time))| {
             let caller_ip = address.map(|address| address.to_string()).unwrap_or_default();
             Use { uid, generation, caller_ip, client: client.to_string(), calls, first_time, last_time }
         });
-        lodge.store.note_uses(&uses.collect::<Vec<_>>()).await?;
+        loop {
+            let some: Vec<Use> = uses.by_ref().take(AT_ONCE).collect();
+            if some.is_empty() {
+                break;
+            }
+            lodge.store.note_uses(&some).await?;
+        }
     }
     if !tokens.is_empty() {
         lodge.store.note_token_uses(&tokens.into_iter().collect::<Vec<_>>()).await?;
@@ -157,15 +168,23 @@ async fn write_some(lodge: &Lodge, is_time_for_keys: bool) -> Result<(), StoreEr
 
 /// Writes until `stop` turns true or is dropped, and once more then.
 pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
-    let rounds = WRITE_USES_EVERY.as_secs() / WRITE_EVERY.as_secs();
-    for round in 1_u64.. {
+    let mut written = period(lodge.now());
+    loop {
         let stopping = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => true,
             () = tokio::time::sleep(WRITE_EVERY) => false,
         };
-        tell(write_some(&lodge, stopping || round.is_multiple_of(rounds)).await);
+        let now = period(lodge.now());
+        let is_time = std::mem::replace(&mut written, now) != now;
+        tell(write_some(&lodge, stopping || is_time).await);
         if stopping {
             return;
         }
     }
+}
+
+/// Which of the periods it is, each from one middle of a minute to the next.
+fn period(now: Timestamp) -> i64 {
+    let every = i64::try_from(WRITE_USES_EVERY.as_micros()).unwrap_or(i64::MAX);
+    (now.micros() + every / 2).div_euclid(every)
 }
