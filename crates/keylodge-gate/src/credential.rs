@@ -17,6 +17,8 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct Credentials {
     key: Result<KeyString, Refusal>,
+    /// Whether something in the query was meant as a key.
+    in_query: bool,
     /// Every `Authorization`, with its scheme.
     tokens: Vec<Zeroizing<String>>,
 }
@@ -32,13 +34,33 @@ impl Credentials {
         take_header(headers, &AUTHORIZATION, |value| {
             tokens.push(Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
         });
+        let mut in_query = false;
         for (name, value) in take_query(uri) {
             match name {
-                Name::Key => keys.add(&value),
+                Name::Key => {
+                    in_query |= !value.is_empty();
+                    keys.add(&value);
+                }
                 Name::Token => tokens.push(Zeroizing::new(format!("Bearer {}", *value))),
             }
         }
-        Self { key: keys.the_one(!tokens.is_empty()), tokens }
+        Self { key: keys.the_one(!tokens.is_empty()), in_query, tokens }
+    }
+
+    /// The same request as a surface reads it whose keys are bearer tokens: one credential, and none in the query.
+    #[must_use]
+    pub(crate) fn with_bearer_key(&self) -> Self {
+        let has_key = !matches!(self.key, Err(Refusal::NoCredential | Refusal::NotAnApiKey));
+        let key = match (has_key, self.has_authorization()) {
+            (true, true) => Err(Refusal::TwoCredentials),
+            (true, false) if self.in_query => Err(Refusal::NoCredential),
+            (_, false) => self.key.clone(),
+            (false, true) => match self.bearer_token() {
+                None | Some("") => Err(Refusal::NoCredential),
+                Some(token) => KeyString::of(Zeroizing::new(token.to_owned())).map_err(Refusal::Malformed),
+            },
+        };
+        Self { key, in_query: self.in_query, tokens: Vec::new() }
     }
 
     /// The credentials that [`CredentialLayer`] found.

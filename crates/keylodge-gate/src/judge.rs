@@ -118,7 +118,7 @@ impl Judge {
     /// The answer to a refused call. It carries the decision's name for the caller, and [`Refused`] for the log.
     pub fn refuse<A: From<Vec<u8>>>(&self, refusal: Refusal, surface: &Surface, target: &Target) -> Response<A> {
         let decision = self.0.decisions.next();
-        let mut response = match answers(&refusal) {
+        let mut response = match answers(&refusal, surface) {
             Some(answer) => surface.prepared.response(answer, surface, target.envelope),
             None => status(&refusal, surface, target).response(target.envelope),
         };

@@ -8,6 +8,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
+use crate::surface::KeyPlace;
 use crate::{Credentials, Judge, Pass, Peer, Surface};
 
 /// Puts a gate around a service. Goes inside [`CredentialLayer`](crate::CredentialLayer); without that layer every call
@@ -61,10 +62,13 @@ where
         let GateLayer { surface, judge } = &self.gate;
         let target = match surface.identify(request.method(), request.uri()) {
             Ok(target) => target,
-            Err(status) => {
-                return Answer::Ready { response: Some(status.response(keylodge_api::Envelope::Object)) };
-            }
+            Err(status) => return Answer::Ready { response: Some(status.response(surface.envelope)) },
         };
+        if surface.keys == KeyPlace::Bearer {
+            // What stands behind the gate may ask it again, once it knows more, and then sees the same.
+            let credentials = Credentials::of(request.extensions()).map(Credentials::with_bearer_key);
+            credentials.map(|credentials| request.extensions_mut().insert(credentials));
+        }
         let credentials = Credentials::of(request.extensions());
         let peer = Peer::of(request.extensions());
         match judge.admit(credentials, surface, &target, request.headers(), peer, judge.now()) {

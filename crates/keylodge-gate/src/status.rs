@@ -11,6 +11,7 @@ use keylodge_api::status::{JSON, Link};
 use keylodge_api::{Code, Detail, Envelope, Status};
 use keylodge_rules::{Presented, ProjectNumber, Refusal};
 
+use crate::surface::KeyPlace;
 use crate::{Surface, Target, quota};
 
 /// The error that answers a refused call.
@@ -18,6 +19,13 @@ use crate::{Surface, Target, quota};
 pub fn status(refusal: &Refusal, surface: &Surface, target: &Target) -> Status {
     let service = ("service", surface.service.to_string());
     match refusal {
+        Refusal::NoCredential if surface.keys == KeyPlace::Bearer => {
+            Status::new(Code::InvalidArgument, "Missing or invalid Authorization header.")
+        }
+        Refusal::TwoCredentials if surface.keys == KeyPlace::Bearer => Status::new(
+            Code::InvalidArgument,
+            "Multiple authentication credentials received. Please pass only one.",
+        ),
         Refusal::NoCredential => Status::new(
             Code::PermissionDenied,
             "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or other form of API consumer identity to call this API.",
@@ -113,8 +121,9 @@ pub(crate) enum Alike {
 }
 
 /// The kind of a refusal's answer, if others are answered alike.
-pub(crate) fn answers(refusal: &Refusal) -> Option<Alike> {
+pub(crate) fn answers(refusal: &Refusal, surface: &Surface) -> Option<Alike> {
     match refusal {
+        Refusal::TwoCredentials if surface.keys == KeyPlace::Bearer => None,
         Refusal::NoCredential => Some(Alike::NoCredential),
         Refusal::TwoCredentials | Refusal::Malformed(_) | Refusal::UnknownKey => Some(Alike::Invalid),
         Refusal::StringRotatedOut(_) | Refusal::KeyDeleted(_) | Refusal::KeyDisabled(_) | Refusal::KeyExpired(_) => {
@@ -124,9 +133,9 @@ pub(crate) fn answers(refusal: &Refusal) -> Option<Alike> {
     }
 }
 
-/// Answers of a surface that are made once and then copied: of each kind, as an object and in an array.
+/// Answers of a surface that are made once and then copied: of each kind, in each wrapping.
 #[derive(Debug, Default)]
-pub(crate) struct Prepared([[OnceLock<Made>; 2]; 3]);
+pub(crate) struct Prepared([[OnceLock<Made>; 3]; 3]);
 
 type Made = (StatusCode, Vec<u8>);
 
@@ -137,8 +146,7 @@ impl Prepared {
         surface: &Surface,
         envelope: Envelope,
     ) -> Response<A> {
-        let place = usize::from(envelope == Envelope::Array);
-        let (code, body) = self.0[alike as usize][place].get_or_init(|| {
+        let (code, body) = self.0[alike as usize][envelope as usize].get_or_init(|| {
             let of_kind = match alike {
                 Alike::NoCredential => Refusal::NoCredential,
                 Alike::Invalid => Refusal::UnknownKey,

@@ -21,6 +21,17 @@ pub struct Surface {
     pub(crate) console_url: Arc<str>,
     pub(crate) identify: Identify,
     pub(crate) prepared: Arc<Prepared>,
+    pub(crate) keys: KeyPlace,
+    pub(crate) envelope: Envelope,
+}
+
+/// Where callers of a surface put their key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyPlace {
+    /// In `x-goog-api-key` or in the query; a bearer token is something else.
+    Google,
+    /// In `Authorization`, as a bearer token, or in `x-goog-api-key`; one of them.
+    Bearer,
 }
 
 impl Surface {
@@ -39,7 +50,21 @@ impl Surface {
             console_url: console_url.into(),
             identify: Arc::new(identify),
             prepared: Arc::default(),
+            keys: KeyPlace::Google,
+            envelope: Envelope::Object,
         }
+    }
+
+    /// The same surface where a key comes as a bearer token, as OpenAI's clients send it.
+    #[must_use]
+    pub fn with_bearer_keys(self) -> Self {
+        Self { keys: KeyPlace::Bearer, ..self }
+    }
+
+    /// The same surface where errors about paths that there are not come in this wrapping.
+    #[must_use]
+    pub fn enveloped(self, envelope: Envelope) -> Self {
+        Self { envelope, ..self }
     }
 
     /// Its name, as projects switch it on and restrictions name it.

@@ -23,6 +23,8 @@
 //! | [`uses`] | who used which key, gathered and written in batches |
 //! | [`first_start`] | the owner, the default project and its key |
 //! | `gemini` | models, generateContent and its kin |
+//! | `interactions`, `openai` | other surfaces, which say to `gemini` what they are asked |
+//! | `calling` | what they have in common |
 //! | [`dispatch`] | the control plane's door: all tables of routes, and the one who reads them |
 //! | [`management`] | a line of such a table, a call of it, and who may make it |
 //! | `keys`, `projects`, `organizations`, `service_usage`, `iam`, `operations` | the calls of Google's APIs |
@@ -32,6 +34,7 @@
 mod admin;
 mod bill;
 mod budget;
+mod calling;
 pub mod dispatch;
 mod failure;
 mod find;
@@ -40,11 +43,13 @@ pub mod follow;
 mod gemini;
 mod health;
 mod iam;
+mod interactions;
 mod keys;
 pub mod lodge;
 pub mod management;
 pub mod metering;
 pub mod observe;
+mod openai;
 mod operations;
 pub mod operator;
 mod organizations;
@@ -54,6 +59,7 @@ pub mod plane;
 mod projects;
 pub mod purge;
 mod query;
+mod reading;
 pub mod relay;
 pub mod router;
 mod service_usage;
@@ -65,6 +71,8 @@ mod wire;
 pub use admin::openapi::document as openapi_document;
 pub use follow::{Feed, Follower};
 pub use gemini::models::{Elsewhere, ModelEntry, Models, Served};
+pub use interactions::background::Background;
+pub use interactions::keep::settle as settle_interactions;
 pub use lodge::{Limits, ListensAt, Lodge, LodgeParts, WorkspaceRules};
 pub use metering::Unwritten;
 pub use plane::{Answering, Plane, Visit};

@@ -9,8 +9,9 @@ use keylodge_gate::{Clock, Entropy, IndexReader, Judge, Names};
 use keylodge_rules::Timestamp;
 use keylodge_rules::quota::PriceTable;
 use keylodge_store::meter::Meter;
-use keylodge_store::{Act, MasterKey, Store, Vault};
+use keylodge_store::{Act, Interactions, MasterKey, Store, Vault};
 
+use crate::interactions::background::Background;
 use crate::management::route::KEYLODGE;
 use crate::observe::Metrics;
 use crate::service_usage::Catalogue;
@@ -57,6 +58,10 @@ pub struct LodgeParts {
     pub unwritten: Unwritten,
     /// Where it is written.
     pub meter: Meter,
+    /// Conversations that callers want kept.
+    pub interactions: Interactions,
+    /// Those that are being answered while nobody waits.
+    pub background: Background,
     /// Who used which key and token since it was last written.
     pub uses: Uses,
     /// Where people reach this server, without a slash at the end; for links in answers.
@@ -89,6 +94,8 @@ pub struct Limits {
     pub body_time_max: Duration,
     /// How long one generation may take, from the request to its last token.
     pub generation_time_max: Duration,
+    /// How long an interaction is kept.
+    pub interactions_kept: Duration,
 }
 
 /// What operators find in their workspaces. The defaults are AI Studio's and Jules's.

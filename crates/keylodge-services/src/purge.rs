@@ -1,4 +1,5 @@
-//! What has had its time goes: deleted keys after 30 days, rotated-out strings after their overlap, old operations.
+//! What has had its time goes: deleted keys after 30 days, rotated-out strings after their overlap, old operations
+//! and interactions.
 
 use std::time::Duration;
 
@@ -63,5 +64,6 @@ pub async fn step(lodge: &Lodge) -> Result<usize, StoreError> {
     let micros = i64::try_from(OPERATIONS_KEPT.as_micros()).unwrap_or(i64::MAX);
     let before = Timestamp::from_micros(lodge.now().micros().saturating_sub(micros));
     lodge.store.forget_operations(before).await?;
+    lodge.interactions.purge(lodge.now()).await?;
     Ok(purged)
 }

@@ -2,10 +2,10 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use http::{HeaderName, Method, Request, Response, Uri};
 use keylodge_api::{DECISION_HEADER, Envelope, GEMINI_SERVICE, REQUEST_ID_HEADER, Status};
-use keylodge_gate::{CredentialLayer, GateLayer, Surface};
+use keylodge_gate::{CredentialLayer, GateLayer, Surface, Target};
 use keylodge_rules::ServiceName;
 use tower::{Layer, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -13,7 +13,7 @@ use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use crate::admin::openapi;
 use crate::observe::ObserveLayer;
-use crate::{Lodge, dispatch, failure, gemini, health};
+use crate::{Lodge, dispatch, failure, gemini, health, interactions, openai};
 
 /// The versions under which the Gemini API is served, all alike.
 pub(crate) const VERSIONS: [&str; 3] = ["v1", "v1beta", "v1alpha"];
@@ -51,6 +51,14 @@ fn with_data(mut router: Router<Lodge>, lodge: &Lodge) -> Router<Lodge> {
                 .route_service(&format!("/{version}/{resource}/{{*rest}}"), gemini.clone());
         }
     }
+    let (openai, interactions) = (openai(lodge), interactions(lodge));
+    for version in VERSIONS {
+        router = router
+            .route_service(&format!("/{version}/openai/{{*rest}}"), openai.clone())
+            .route_service(&format!("/{version}/interactions"), interactions.clone())
+            .route_service(&format!("/{version}/interactions/"), interactions.clone())
+            .route_service(&format!("/{version}/interactions/{{*rest}}"), interactions.clone());
+    }
     router
 }
 
@@ -75,13 +83,39 @@ fn layered(lodge: &Lodge, router: Router<Lodge>) -> Router {
     Router::new().fallback_service(layers.service(routed))
 }
 
-/// The Gemini surface with its gate. Browsers may call it from anywhere: the key decides, not the origin.
-fn gemini(lodge: &Lodge) -> axum::routing::MethodRouter {
+/// The Gemini surface with its gate.
+fn gemini(lodge: &Lodge) -> MethodRouter {
+    let surface = generative_language(lodge, gemini::identify::target);
+    let state = gemini::Gemini { lodge: lodge.clone(), surface: surface.clone() };
+    gated(lodge, surface, Router::new().fallback(gemini::handle).with_state(state))
+}
+
+/// The Interactions API with its gate.
+fn interactions(lodge: &Lodge) -> MethodRouter {
+    let surface = generative_language(lodge, interactions::target).enveloped(Envelope::Word);
+    let state = interactions::Conversations { lodge: lodge.clone(), surface: surface.clone() };
+    gated(lodge, surface, Router::new().fallback(interactions::handle).with_state(state))
+}
+
+/// The OpenAI-compatible surface with its gate.
+fn openai(lodge: &Lodge) -> MethodRouter {
+    let surface = generative_language(lodge, openai::target).with_bearer_keys().enveloped(Envelope::Array);
+    let state = openai::OpenAi { lodge: lodge.clone(), surface: surface.clone() };
+    gated(lodge, surface, Router::new().fallback(openai::handle).with_state(state))
+}
+
+/// A surface of the one service that all of these are for keys, limits and usage.
+fn generative_language(
+    lodge: &Lodge,
+    identify: impl Fn(&Method, &Uri) -> Result<Target, Status> + Send + Sync + 'static,
+) -> Surface {
     let service = ServiceName::parse(GEMINI_SERVICE).expect("a constant that is a service name");
-    let console = format!("{}/studio", lodge.public_url);
-    let surface = Surface::new(service, "Generative Language API", &console, gemini::identify::target);
-    let gate = GateLayer::new(surface.clone(), lodge.judge.clone());
-    let handlers = Router::new().fallback(gemini::handle).with_state(gemini::Gemini { lodge: lodge.clone(), surface });
+    Surface::new(service, "Generative Language API", &format!("{}/studio", lodge.public_url), identify)
+}
+
+/// Handlers behind a gate. Browsers may call them from anywhere: the key decides, not the origin.
+fn gated(lodge: &Lodge, surface: Surface, handlers: Router) -> MethodRouter {
+    let gate = GateLayer::new(surface, lodge.judge.clone());
     axum::routing::any_service(cors().layer(gate.layer(handlers)))
 }
 

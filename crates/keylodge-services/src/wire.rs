@@ -12,10 +12,6 @@ use serde::Serialize;
 use crate::query::Query;
 use crate::{Limits, Lodge};
 
-/// How much of a body that is too large is still read, as a multiple of the limit. A client that is still sending when
-/// the connection closes never sees the answer that says why.
-const DISCARD_FACTOR: usize = 4;
-
 /// Reads a message from a body, within the limits of size and time.
 pub(crate) async fn read<T: Message>(lodge: &Lodge, body: Body) -> Result<T, Status> {
     read_at("", lodge, body).await
@@ -40,21 +36,15 @@ pub(crate) async fn bytes(lodge: &Lodge, body: Body) -> Result<Vec<u8>, Status> 
 
 async fn collect(mut body: Body, bytes_max: usize) -> Result<Vec<u8>, Status> {
     let mut bytes = Vec::new();
-    let mut seen = 0usize;
     while let Some(frame) = body.frame().await {
         let frame =
             frame.map_err(|_| Status::new(Code::InvalidArgument, "The request body broke off before its end."))?;
         let Some(data) = frame.data_ref() else { continue };
-        seen = seen.saturating_add(data.len());
-        if seen <= bytes_max {
-            bytes.extend_from_slice(data);
-        } else if seen > bytes_max.saturating_mul(DISCARD_FACTOR) {
-            break;
+        if bytes.len().saturating_add(data.len()) > bytes_max {
+            let message = format!("Request payload size exceeds the limit: {bytes_max} bytes.");
+            return Err(Status::new(Code::InvalidArgument, message));
         }
-    }
-    if seen > bytes_max {
-        let message = format!("Request payload size exceeds the limit: {bytes_max} bytes.");
-        return Err(Status::new(Code::InvalidArgument, message));
+        bytes.extend_from_slice(data);
     }
     Ok(bytes)
 }

@@ -208,3 +208,44 @@ macro_rules! from_store {
     )+};
 }
 from_store!(OpenError, KeyError, ProjectError, PolicyError, OperatorError, CredentialError);
+
+/// Why a file beside the database could not be opened.
+#[derive(Debug)]
+pub enum OpenFileError {
+    /// A newer Keylodge wrote the file.
+    Newer {
+        /// The number of a step of its schema that this one does not know.
+        schema: i64,
+    },
+    /// The database did not do its part.
+    Store(StoreError),
+}
+
+impl fmt::Display for OpenFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newer { schema } => {
+                write!(
+                    f,
+                    "a newer Keylodge wrote this file: its schema has step {schema}, which this one does not know"
+                )
+            }
+            Self::Store(_) => f.write_str("the file cannot be opened"),
+        }
+    }
+}
+
+impl std::error::Error for OpenFileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Newer { .. } => None,
+            Self::Store(cause) => Some(cause),
+        }
+    }
+}
+
+impl From<StoreError> for OpenFileError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

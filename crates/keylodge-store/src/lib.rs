@@ -13,12 +13,17 @@
 //! | disk full | `Unavailable`; nothing half-written |
 //! | a row contradicts the schema's promises | `Contradiction` with table and column |
 //!
-//! Calls, limits and refusals are metered in a file of their own, so that neither waits for the other: see [`meter`].
+//! Calls, limits and refusals are metered in a file of their own, so that neither waits for the other: see [`meter`]; so
+//! do conversations that callers want kept: see [`interactions`].
 //!
 //! To add a kind of record: a table in the next migration with a `revision` column, a struct in [`record`], a file in
 //! `sqlite/` with one method for each step, and its subject in `sqlite/feed.rs` if gates must know it.
 
 pub mod error;
+#[cfg(feature = "sqlite")]
+mod file;
+#[cfg(feature = "sqlite")]
+pub mod interactions;
 #[cfg(feature = "sqlite")]
 pub mod meter;
 pub mod record;
@@ -28,7 +33,11 @@ mod rules;
 pub mod sqlite;
 pub mod vault;
 
-pub use error::{CredentialError, KeyError, OpenError, OperatorError, PolicyError, ProjectError, StoreError};
+pub use error::{
+    CredentialError, KeyError, OpenError, OpenFileError, OperatorError, PolicyError, ProjectError, StoreError,
+};
+#[cfg(feature = "sqlite")]
+pub use interactions::{InteractionRecord, Interactions, InteractionsOptions};
 #[cfg(feature = "sqlite")]
 pub use meter::{Meter, MeterOptions};
 pub use record::{

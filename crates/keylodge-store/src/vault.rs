@@ -10,7 +10,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
 use keylodge_rules::audit::AuditKey;
-use keylodge_rules::{KeyString, KeyUid, Pepper};
+use keylodge_rules::{KeyString, KeyUid, Pepper, ProjectNumber};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -174,6 +174,31 @@ impl Vault {
         UpstreamSecret::parse(&secret).map_err(|_| VaultError::DoesNotOpen)
     }
 
+    /// Seals what was said in an interaction, for its project and its id.
+    #[must_use]
+    pub fn seal_interaction(
+        &self,
+        project: ProjectNumber,
+        id: &str,
+        said: &str,
+        random: &[u8; SEAL_RANDOM_BYTES],
+    ) -> Sealed {
+        self.seal_for(&interaction(project, id), said, random)
+    }
+
+    /// Opens what was said in this interaction of this project.
+    ///
+    /// # Errors
+    /// When it was sealed under another master key, for another interaction or project, as something else, or was altered.
+    pub fn open_interaction(
+        &self,
+        project: ProjectNumber,
+        id: &str,
+        sealed: &Sealed,
+    ) -> Result<Zeroizing<String>, VaultError> {
+        self.open_for(&interaction(project, id), sealed)
+    }
+
     fn seal_for(&self, record: &str, text: &str, random: &[u8; SEAL_RANDOM_BYTES]) -> Sealed {
         let (data_key, nonces) = random.split_at(DATA_KEY_BYTES);
         let (outer, inner) = nonces.split_at(NONCE_BYTES);
@@ -256,6 +281,10 @@ fn cipher(key: &[u8; 32]) -> XChaCha20Poly1305 {
     XChaCha20Poly1305::new(&Key::from(*key))
 }
 
+fn interaction(project: ProjectNumber, id: &str) -> String {
+    format!("interaction/{project}/{id}")
+}
+
 /// What a seal binds: the uid alone for a key's first string, as it was before strings could be rotated.
 fn record(uid: &KeyUid, generation: u32) -> String {
     if generation == 1 { uid.to_string() } else { format!("{uid}/{generation}") }
@@ -268,7 +297,7 @@ fn credential(upstream: &str, id: &str) -> String {
 
 fn encrypt(cipher: &XChaCha20Poly1305, nonce: &[u8], record: &str, text: &[u8]) -> Vec<u8> {
     let payload = Payload { msg: text, aad: record.as_bytes() };
-    cipher.encrypt(&nonce_of(nonce), payload).expect("a key string is far below the cipher's limit")
+    cipher.encrypt(&nonce_of(nonce), payload).expect("what is sealed is far below the cipher's limit of 256 GiB")
 }
 
 fn decrypt(
@@ -324,6 +353,19 @@ mod tests {
         assert_eq!(vault(1).open(&uid, 1, &sealed).unwrap_err(), VaultError::DoesNotOpen);
         let string = vault(1).seal(&uid, 1, &KeyString::issue(&[9; 32]), &[3; SEAL_RANDOM_BYTES]);
         assert!(vault(1).open_credential("google", &uid.to_string(), &string).is_err());
+    }
+
+    #[test]
+    fn what_was_said_opens_for_its_own_interaction_and_project_only() {
+        let project = |number: &str| ProjectNumber::parse(number).unwrap();
+        let sealed = vault(1).seal_interaction(project("7"), "v1_a", "Hello", &[3; SEAL_RANDOM_BYTES]);
+
+        assert_eq!(vault(1).open_interaction(project("7"), "v1_a", &sealed).unwrap().as_str(), "Hello");
+        for (number, id) in [("8", "v1_a"), ("7", "v1_b")] {
+            assert!(vault(1).open_interaction(project(number), id, &sealed).is_err(), "{number} {id}");
+        }
+        assert!(vault(2).open_interaction(project("7"), "v1_a", &sealed).is_err());
+        assert!(vault(1).open_credential("7", "v1_a", &sealed).is_err());
     }
 
     #[test]

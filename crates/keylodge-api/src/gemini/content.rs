@@ -1,5 +1,7 @@
 //! Contents and their parts.
 
+use serde_json::Value;
+
 use crate::proto_json::{Fields, Message};
 
 /// One turn of a conversation, or a system instruction.
@@ -25,6 +27,10 @@ pub struct Part {
 pub enum PartData {
     /// Text.
     Text(String),
+    /// A call of a function, unread.
+    FunctionCall(Value),
+    /// What a function gave back, unread.
+    FunctionResponse(Value),
     /// Anything else, by the name of its field in snake_case.
     Other(&'static str),
 }
@@ -69,13 +75,15 @@ impl Message for Part {
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         let mut data = fields.string("text").map(PartData::Text);
         for (camel, snake) in OTHER_DATA {
-            if fields.any(camel).is_none() {
-                continue;
-            }
+            let Some(value) = fields.any(camel).cloned() else { continue };
             if data.is_some() {
                 fields.refuse_second(camel, "data");
             }
-            data = Some(PartData::Other(snake));
+            data = Some(match snake {
+                "function_call" => PartData::FunctionCall(value),
+                "function_response" => PartData::FunctionResponse(value),
+                _ => PartData::Other(snake),
+            });
         }
         for modifier in MODIFIERS {
             fields.any(modifier);

@@ -11,6 +11,6 @@ pub use content::{Content, Part, PartData};
 pub use model::{ListModelsResponse, Model};
 pub use request::{CountTokensRequest, GenerateContentRequest, SafetySetting};
 pub use response::{
-    AnswerContent, AnswerPart, Candidate, CountTokensResponse, FinishReason, GenerateContentResponse, Modality,
-    ModalityTokenCount, UsageMetadata,
+    AnswerContent, AnswerPart, Candidate, CountTokensResponse, FinishReason, FunctionCall, GenerateContentResponse,
+    Modality, ModalityTokenCount, UsageMetadata,
 };

@@ -41,9 +41,30 @@ pub struct AnswerContent {
 
 /// A part of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AnswerPart {
-    /// The text.
-    pub text: String,
+#[serde(untagged)]
+pub enum AnswerPart {
+    /// Text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// A call of a function that the request declared.
+    #[serde(rename_all = "camelCase")]
+    FunctionCall {
+        /// The call.
+        function_call: FunctionCall,
+    },
+}
+
+/// A call of a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FunctionCall {
+    /// What its result comes back with.
+    pub id: String,
+    /// The function.
+    pub name: String,
+    /// With what it is called.
+    pub args: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Why an answer ended.
@@ -54,6 +75,8 @@ pub enum FinishReason {
     Stop,
     /// The cap was reached.
     MaxTokens,
+    /// A call of a function was demanded, and what came was none.
+    MalformedFunctionCall,
 }
 
 /// True token counts of a call.

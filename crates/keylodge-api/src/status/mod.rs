@@ -58,6 +58,22 @@ impl Status {
         self
     }
 
+    /// What the Interactions API calls it, where errors have words in the place of codes.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        let is_long = |detail: &Detail| match detail {
+            Detail::QuotaFailure(violations) => {
+                let names_it = |id: &str| ["PerDay", "PerMonth"].iter().any(|window| id.contains(window));
+                violations.iter().any(|violation| names_it(&violation.quota_id))
+            }
+            _ => false,
+        };
+        if self.code == Code::ResourceExhausted && self.details.iter().any(is_long) {
+            return "quota_exceeded";
+        }
+        self.code.word()
+    }
+
     /// The error for something that is our fault. Its cause belongs in the log, with the request id.
     #[must_use]
     pub fn internal() -> Self {
@@ -114,6 +130,33 @@ codes! {
 }
 
 impl Code {
+    /// The code of this name on the wire.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+
+    /// What the Interactions API calls it. A limit by the day has another word: see [`Status::word`].
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::InvalidArgument => "invalid_request",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::PermissionDenied => "permission_denied",
+            Self::ResourceExhausted => "rate_limit_exceeded",
+            Self::FailedPrecondition => "failed_precondition",
+            Self::Aborted => "aborted",
+            Self::OutOfRange => "out_of_range",
+            Self::Unimplemented => "unimplemented",
+            Self::Unknown | Self::Internal | Self::DataLoss => "api_error",
+            Self::Unavailable => "service_unavailable",
+            Self::Unauthenticated => "authentication",
+        }
+    }
+
     /// The code that belongs to an HTTP error status that somebody asked for; other 4xx and 5xx map to their class.
     #[must_use]
     pub fn from_http(status: u16) -> Self {

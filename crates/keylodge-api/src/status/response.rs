@@ -18,11 +18,24 @@ pub enum Envelope {
     Object,
     /// `[{"error": …}]`
     Array,
+    /// `{"error": {"message": …, "code": "invalid_request"}}`, as the Interactions API has it.
+    Word,
 }
 
 #[derive(Serialize)]
 struct Body<'status> {
     error: Error<'status>,
+}
+
+#[derive(Serialize)]
+struct WordBody<'status> {
+    error: WordError<'status>,
+}
+
+#[derive(Serialize)]
+struct WordError<'status> {
+    message: &'status str,
+    code: &'static str,
 }
 
 #[derive(Serialize)]
@@ -41,6 +54,10 @@ impl Status {
         let body = match envelope {
             Envelope::Object => masked(json_bytes(&self.body(), true)),
             Envelope::Array => masked(json_bytes(&[self.body()], true)),
+            Envelope::Word => {
+                let error = WordError { message: &self.message, code: self.word() };
+                masked(json_bytes(&WordBody { error }, true))
+            }
         };
         let mut response = Response::new(B::from(body));
         *response.status_mut() = StatusCode::from_u16(self.code.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -85,6 +102,7 @@ pub fn json_bytes<T: Serialize + ?Sized>(answer: &T, pretty: bool) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::Code;
+    use crate::status::QuotaViolation;
 
     #[test]
     fn an_error_without_details_leaves_the_field_out() {
@@ -115,6 +133,27 @@ mod tests {
 
         assert_eq!(body["error"]["message"], "Nothing is served at /v1/kl_….");
         assert!(String::from_utf8(status.stream_chunk()).unwrap().contains("/v1/kl_…."));
+    }
+
+    #[test]
+    fn interactions_have_words_for_codes_and_no_details() {
+        let quota = |id: &str| QuotaViolation {
+            quota_metric: String::new(),
+            quota_id: id.to_owned(),
+            quota_dimensions: std::collections::BTreeMap::new(),
+            quota_value: "1".to_owned(),
+        };
+        let exhausted = |id| Status::new(Code::ResourceExhausted, "x").with(Detail::QuotaFailure(vec![quota(id)]));
+        for (status, word) in [
+            (Status::new(Code::InvalidArgument, "x"), "invalid_request"),
+            (exhausted("GenerateRequestsPerMinutePerProjectPerModel"), "rate_limit_exceeded"),
+            (exhausted("GenerateRequestsPerDayPerProjectPerModel"), "quota_exceeded"),
+        ] {
+            let response: Response<Vec<u8>> = status.response(Envelope::Word);
+            let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+            assert_eq!(body, serde_json::json!({"error": {"message": "x", "code": word}}));
+            assert_eq!(response.status(), status.code.http());
+        }
     }
 
     #[test]

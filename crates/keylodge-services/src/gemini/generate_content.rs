@@ -6,7 +6,7 @@ use http::StatusCode;
 use keylodge_api::gemini::GenerateContentRequest;
 use keylodge_model::{Event, Finish, Generation, ModelError};
 
-use super::stream::{Answering, finish_reason};
+use super::stream::Answering;
 use super::{Asked, Failure, afford, in_time, prompt, with_clamp, with_engine};
 use crate::bill::{BROKEN, outcome};
 use crate::{Lodge, wire};
@@ -15,7 +15,7 @@ pub(super) async fn answer(lodge: &Lodge, mut asked: Asked<'_>, body: Body) -> R
     let request: GenerateContentRequest = wire::read(lodge, body).await?;
     let entry = asked.entry.clone()?;
     let engine = entry.answering();
-    let mut generate = prompt::of_generation(&request, &entry.name, engine, lodge)?;
+    let (mut generate, functions) = prompt::of_generation(&request, &entry.name, engine, lodge)?;
     let is_capped = request.generation_config.max_output_tokens.is_some();
     let clamped = afford(&mut asked, engine, &mut generate, is_capped).await?;
     let mut answering = Answering::new(lodge, entry, asked.bill.take());
@@ -23,7 +23,8 @@ pub(super) async fn answer(lodge: &Lodge, mut asked: Asked<'_>, body: Body) -> R
         let mut generation = engine.generate(generate).await?;
         let (text, finish, output_tokens) = collect(&mut generation).await?;
         answering.begin(generation.prompt_tokens);
-        Ok(answering.chunk(text, Some(finish_reason(finish)), output_tokens))
+        let (parts, reason) = answering.last_parts(functions.as_ref(), text, finish);
+        Ok(answering.chunk(parts, Some(reason), output_tokens))
     });
     let whole = whole.await.inspect_err(|status| {
         answering.ended(StatusCode::from_u16(status.code.http()).map_or(BROKEN, outcome));

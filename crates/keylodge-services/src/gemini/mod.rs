@@ -1,9 +1,11 @@
 //! The Gemini surface, behind the gate, alike under `/v1`, `/v1beta` and `/v1alpha`.
 
 mod count_tokens;
+mod functions;
 mod generate_content;
 mod get_model;
 pub(crate) mod identify;
+pub(crate) mod inside;
 mod list_models;
 pub(crate) mod models;
 mod prompt;
@@ -62,26 +64,9 @@ pub(crate) async fn handle(State(gemini): State<Gemini>, pass: Pass, request: Re
             Call::ListTunedModels => wire::answer(&serde_json::json!({}), &query)?,
             Call::GetModel { version, model } => get_model::answer(lodge, &version, &model, &query, deadline).await?,
             Call::Verb { version, model, verb } => {
-                let not_found = || no_such_model(&version, &model, verb.path_word());
-                let entry = match lodge.models.find(&model) {
-                    None => Err(not_found()),
-                    Some(Found::Here(entry)) => Ok(entry),
-                    Some(Found::There(elsewhere)) => {
-                        let (version, model, query, bill) = (&*version, &*model, &query, &mut bill);
-                        let call =
-                            there::Call { lodge, elsewhere, version, model, verb, query, deadline, bill, envelope };
-                        return call.answer(&parts, body).await;
-                    }
-                };
-                let asked = Asked { entry, query: &query, deadline, bill: &mut bill };
-                match verb {
-                    Verb::GenerateContent => generate_content::answer(lodge, asked, body).await?,
-                    Verb::StreamGenerateContent => stream_generate_content::answer(lodge, asked, body).await?,
-                    Verb::CountTokens => count_tokens::answer(lodge, asked, body).await?,
-                    Verb::EmbedContent | Verb::BatchEmbedContents | Verb::NotServed { .. } => {
-                        return Err(not_found().into());
-                    }
-                }
+                let (version, model, query, bill) = (&*version, &*model, &query, &mut bill);
+                let call = OfModel { lodge, version, model, verb, query, deadline, bill, envelope };
+                call.answer(&parts, body).await?
             }
         })
     };
@@ -97,8 +82,44 @@ pub(crate) async fn handle(State(gemini): State<Gemini>, pass: Pass, request: Re
     response
 }
 
+/// A call of a method of a model.
+struct OfModel<'call> {
+    lodge: &'call Lodge,
+    version: &'call str,
+    /// As the caller names it.
+    model: &'call str,
+    verb: Verb,
+    query: &'call Query,
+    deadline: tokio::time::Instant,
+    /// Whoever makes tokens takes it along.
+    bill: &'call mut Option<Box<Bill>>,
+    envelope: Envelope,
+}
+
+impl OfModel<'_> {
+    async fn answer(self, parts: &http::request::Parts, body: Body) -> Result<Response, Failure> {
+        let Self { lodge, version, model, verb, query, deadline, bill, envelope } = self;
+        let not_found = || no_such_model(version, model, verb.path_word());
+        let entry = match lodge.models.find(model) {
+            None => Err(not_found()),
+            Some(Found::Here(entry)) => Ok(entry),
+            Some(Found::There(elsewhere)) => {
+                let call = there::Call { lodge, elsewhere, version, model, verb, query, deadline, bill, envelope };
+                return call.answer(parts, body).await;
+            }
+        };
+        let asked = Asked { entry, query, deadline, bill };
+        match verb {
+            Verb::GenerateContent => generate_content::answer(lodge, asked, body).await,
+            Verb::StreamGenerateContent => stream_generate_content::answer(lodge, asked, body).await,
+            Verb::CountTokens => Ok(count_tokens::answer(lodge, asked, body).await?),
+            Verb::EmbedContent | Verb::BatchEmbedContents | Verb::NotServed { .. } => Err(not_found().into()),
+        }
+    }
+}
+
 /// Why a call has no answer.
-enum Failure {
+pub(crate) enum Failure {
     /// An error of its own.
     Status(Status),
     /// A limit has no room for what it would take.

@@ -1,6 +1,6 @@
 //! A Gemini request as a prompt for an engine: what is honoured, and what is refused by name.
 //!
-//! Nothing is dropped in silence. What the engines cannot do (tools, images, log probabilities, more than one answer)
+//! Nothing is dropped in silence. What the engines cannot do (tools besides functions, images, log probabilities, more than one answer)
 //! is INVALID_ARGUMENT with the field's path, and all such mistakes come together. What changes nothing for a model of
 //! text without a safety filter (labels, service tier, safety thresholds, an upper limit on thinking) is taken: a model
 //! that never thinks keeps every thinking budget, and one that rates nothing blocks nothing.
@@ -12,48 +12,51 @@ use keylodge_api::Status;
 use keylodge_api::gemini::{Content, GenerateContentRequest, GenerationConfig, PartData};
 use keylodge_api::status::FieldViolation;
 use keylodge_model::{Engine, Generate, Prompt, Role, Sampling, Turn};
-use serde_json::Value;
 
+use super::functions::Functions;
 use super::models::default;
 use super::schema;
 use crate::Lodge;
 
 /// Mistakes found so far.
 #[derive(Default)]
-struct Mistakes(Vec<FieldViolation>);
+pub(super) struct Mistakes(Vec<FieldViolation>);
 
-/// The generation that a request asks for.
+/// The generation that a request asks for, and the functions that it may end in a call of.
 pub(super) fn of_generation(
     request: &GenerateContentRequest,
     name: &str,
     engine: &Engine,
     lodge: &Lodge,
-) -> Result<Generate, Status> {
+) -> Result<(Generate, Option<Functions>), Status> {
     let mut mistakes = Mistakes::default();
-    let prompt = prompt(request, &mut mistakes);
+    let functions = Functions::read(request, &mut mistakes);
+    let prompt = prompt(request, functions.as_ref(), &mut mistakes);
     let config = &request.generation_config;
     refuse_what_is_not_served(request, &mut mistakes);
     check_model(request, name, &mut mistakes);
     check_ranges(config, &mut mistakes);
-    let json_schema = json_schema(config, &mut mistakes);
+    let json_schema = json_schema(config, functions.as_ref(), &mut mistakes);
     mistakes.none()?;
 
     let cap = u32::try_from(engine.info().output_tokens_max).unwrap_or(u32::MAX);
     let asked = config.max_output_tokens.and_then(|tokens| u32::try_from(tokens).ok());
-    Ok(Generate {
+    let generate = Generate {
         model: name.to_owned(),
         prompt,
         sampling: sampling(config, u32::from_le_bytes(lodge.random())),
         output_tokens_max: asked.unwrap_or(cap).min(cap),
         stop: config.stop_sequences.iter().filter(|stop| !stop.is_empty()).cloned().collect(),
         json_schema,
-    })
+    };
+    Ok((generate, functions))
 }
 
 /// The prompt whose tokens are to be counted.
 pub(super) fn of_count(request: &GenerateContentRequest, name: &str) -> Result<Prompt, Status> {
     let mut mistakes = Mistakes::default();
-    let prompt = prompt(request, &mut mistakes);
+    let functions = Functions::read(request, &mut mistakes);
+    let prompt = prompt(request, functions.as_ref(), &mut mistakes);
     check_model(request, name, &mut mistakes);
     refuse_what_is_not_served(request, &mut mistakes);
     mistakes.none()?;
@@ -70,7 +73,7 @@ pub(super) fn deadline(lodge: &Lodge, headers: &HeaderMap) -> tokio::time::Insta
     tokio::time::Instant::now() + time
 }
 
-fn prompt(request: &GenerateContentRequest, mistakes: &mut Mistakes) -> Prompt {
+fn prompt(request: &GenerateContentRequest, functions: Option<&Functions>, mistakes: &mut Mistakes) -> Prompt {
     if request.contents.is_empty() {
         mistakes.add("contents", "* GenerateContentRequest.contents: contents is not specified\n");
     }
@@ -88,7 +91,9 @@ fn prompt(request: &GenerateContentRequest, mistakes: &mut Mistakes) -> Prompt {
         };
         turns.push(Turn { role, text: text(content, &path, mistakes) });
     }
-    Prompt { system: system.filter(|system| !system.is_empty()), turns }
+    let told = system.filter(|system| !system.is_empty()).into_iter().chain(functions.map(Functions::instructions));
+    let system = told.collect::<Vec<_>>().join("\n\n");
+    Prompt { system: Some(system).filter(|system| !system.is_empty()), turns }
 }
 
 /// The text of a content. What a model only thought is no part of the conversation.
@@ -105,6 +110,14 @@ fn text(content: &Content, path: &str, mistakes: &mut Mistakes) -> String {
         match &part.data {
             Some(PartData::Text(_)) if part.thought => {}
             Some(PartData::Text(piece)) => text.push_str(piece),
+            // As the model is told to write a call, and as somebody would tell it what came of one.
+            Some(PartData::FunctionCall(call)) => {
+                text.push_str(&serde_json::json!({"name": call["name"], "args": call["args"]}).to_string());
+            }
+            Some(PartData::FunctionResponse(result)) => {
+                let name = result["name"].as_str().unwrap_or("the function");
+                text.push_str(&format!("{name} gave back: {}", result["response"]));
+            }
             Some(PartData::Other(field)) => {
                 mistakes.refuse(&format!("{path}.{field}"), "the model behind this name reads text only");
             }
@@ -121,17 +134,6 @@ fn text(content: &Content, path: &str, mistakes: &mut Mistakes) -> String {
 
 fn refuse_what_is_not_served(request: &GenerateContentRequest, mistakes: &mut Mistakes) {
     let config = &request.generation_config;
-    let has_tools = |tools: &Value| tools.as_array().is_none_or(|tools| !tools.is_empty());
-    if request.tools.as_ref().is_some_and(has_tools) {
-        mistakes.refuse("tools", "the model behind this name cannot use tools");
-    }
-    let mode = request.tool_config.as_ref().and_then(|config| {
-        let calling = config.get("functionCallingConfig").or_else(|| config.get("function_calling_config"))?;
-        calling.get("mode")?.as_str()
-    });
-    if matches!(mode, Some("ANY" | "VALIDATED")) {
-        mistakes.refuse("tool_config.function_calling_config.mode", "the model behind this name cannot use tools");
-    }
     if request.cached_content.is_some() {
         mistakes.refuse("cached_content", "cached contents are not served");
     }
@@ -196,7 +198,24 @@ fn check_ranges(config: &GenerationConfig, mistakes: &mut Mistakes) {
 }
 
 /// The schema that the answer must follow, if it must follow one.
-fn json_schema(config: &GenerationConfig, mistakes: &mut Mistakes) -> Option<String> {
+fn json_schema(config: &GenerationConfig, functions: Option<&Functions>, mistakes: &mut Mistakes) -> Option<String> {
+    let of_call = functions.and_then(Functions::json_schema);
+    let of_answer = json_schema_of_answer(config, mistakes);
+    if of_call.is_some() && of_answer.is_some() {
+        // Google's sentence.
+        mistakes.add(
+            "generation_config.response_mime_type",
+            "Function calling with a response mime type: 'application/json' is unsupported",
+        );
+    }
+    let text = of_call.map(|schema| schema.to_string());
+    if text.as_ref().is_some_and(|text| text.len() > schema::BYTES_MAX) {
+        mistakes.refuse("tools", "the schemas of the functions are too large together");
+    }
+    text.or(of_answer)
+}
+
+fn json_schema_of_answer(config: &GenerationConfig, mistakes: &mut Mistakes) -> Option<String> {
     let given = match (&config.response_schema, &config.response_json_schema) {
         (Some(_), Some(_)) => {
             mistakes.add(
@@ -245,16 +264,16 @@ fn sampling(config: &GenerationConfig, random_seed: u32) -> Sampling {
 }
 
 impl Mistakes {
-    fn add(&mut self, field: &str, description: impl Into<String>) {
+    pub(super) fn add(&mut self, field: &str, description: impl Into<String>) {
         self.0.push(FieldViolation { field: field.to_owned(), description: description.into() });
     }
 
     /// A field that Google knows and this server does not honour.
-    fn refuse(&mut self, field: &str, why: &str) {
+    pub(super) fn refuse(&mut self, field: &str, why: &str) {
         self.add(field, format!("Invalid value at '{field}': {why}."));
     }
 
-    fn none(self) -> Result<(), Status> {
+    pub(super) fn none(self) -> Result<(), Status> {
         if self.0.is_empty() { Ok(()) } else { Err(Status::bad_request(self.0)) }
     }
 }

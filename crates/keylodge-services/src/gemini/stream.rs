@@ -22,6 +22,7 @@ use keylodge_api::status::{JSON, json_bytes};
 use keylodge_model::{Event, Finish, Generation};
 use tokio::time::{Instant, Sleep};
 
+use super::functions::{Answered, Functions};
 use crate::bill::{BROKEN, Bill};
 use crate::query::Query;
 use crate::{Lodge, ModelEntry, failure};
@@ -58,10 +59,33 @@ impl Answering {
         }
     }
 
-    /// A chunk with new text; the last one says why it is the last.
+    /// The parts of the end of an answer, from what was not told of it yet, and why it ended.
+    pub(super) fn last_parts(
+        &self,
+        functions: Option<&Functions>,
+        text: String,
+        finish: Finish,
+    ) -> (Vec<AnswerPart>, FinishReason) {
+        let reason = match finish {
+            Finish::Stop => FinishReason::Stop,
+            Finish::MaxTokens => FinishReason::MaxTokens,
+        };
+        let answered = match functions {
+            Some(functions) => functions.answered(text, &format!("call_{}", self.response_id)),
+            None => Answered::Part(AnswerPart::Text { text }),
+        };
+        match answered {
+            Answered::Part(part) => (vec![part], reason),
+            // Cut off, it could not be a call yet.
+            Answered::Malformed if finish == Finish::MaxTokens => (Vec::new(), reason),
+            Answered::Malformed => (Vec::new(), FinishReason::MalformedFunctionCall),
+        }
+    }
+
+    /// A chunk with new parts; the last one says why it is the last.
     pub(super) fn chunk(
         &mut self,
-        text: String,
+        parts: Vec<AnswerPart>,
         finish_reason: Option<FinishReason>,
         output_tokens: u64,
     ) -> GenerateContentResponse {
@@ -69,7 +93,7 @@ impl Answering {
         if finish_reason.is_some() {
             self.ended("ok");
         }
-        let content = AnswerContent { parts: vec![AnswerPart { text }], role: "model" };
+        let content = AnswerContent { parts, role: "model" };
         GenerateContentResponse {
             candidates: vec![Candidate { content, finish_reason, index: 0 }],
             usage_metadata: UsageMetadata::text(self.prompt_tokens, output_tokens),
@@ -85,13 +109,6 @@ impl Drop for Answering {
             bill.tokens.input = self.prompt_tokens;
             bill.tokens.output = self.output_tokens;
         }
-    }
-}
-
-pub(super) fn finish_reason(finish: Finish) -> FinishReason {
-    match finish {
-        Finish::Stop => FinishReason::Stop,
-        Finish::MaxTokens => FinishReason::MaxTokens,
     }
 }
 
@@ -146,15 +163,35 @@ impl Framing {
 pub(super) struct Chunks {
     generation: Option<Generation>,
     answering: Answering,
+    functions: Option<Functions>,
+    /// What is not told yet: it may become a call.
+    held: String,
     framing: Framing,
     deadline: Pin<Box<Sleep>>,
     first: bool,
 }
 
 impl Chunks {
-    pub(super) fn new(generation: Generation, answering: Answering, framing: Framing, deadline: Instant) -> Self {
+    pub(super) fn new(
+        generation: Generation,
+        answering: Answering,
+        functions: Option<Functions>,
+        framing: Framing,
+        deadline: Instant,
+    ) -> Self {
         let deadline = Box::pin(tokio::time::sleep_until(deadline));
-        Self { generation: Some(generation), answering, framing, deadline, first: true }
+        Self { generation: Some(generation), answering, functions, held: String::new(), framing, deadline, first: true }
+    }
+
+    /// What of the text can be told now: nothing as long as it may become a call.
+    fn release(&mut self, text: String) -> Option<String> {
+        let Some(functions) = &self.functions else { return Some(text) };
+        self.held.push_str(&text);
+        if functions.is_open(&self.held) {
+            return None;
+        }
+        self.functions = None;
+        Some(std::mem::take(&mut self.held))
     }
 
     /// Frames a chunk; the last one takes the end of the stream along.
@@ -179,24 +216,32 @@ impl Stream for Chunks {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let chunks = &mut *self;
-        let Some(generation) = &mut chunks.generation else { return Poll::Ready(None) };
+        if chunks.generation.is_none() {
+            return Poll::Ready(None);
+        }
         if chunks.deadline.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Ok(chunks.break_off(&failure::too_slow()))));
         }
-        let bytes = match std::task::ready!(generation.poll_next(cx)) {
-            Some(Ok(Event::Piece { text, output_tokens })) => {
-                let chunk = chunks.answering.chunk(text, None, output_tokens);
-                chunks.frame(&json_bytes(&chunk, chunks.framing == Framing::Array), false)
-            }
-            Some(Ok(Event::Finished { reason, output_tokens })) => {
-                // An empty text rather than no part: callers print the text of every chunk.
-                let chunk = chunks.answering.chunk(String::new(), Some(finish_reason(reason)), output_tokens);
-                chunks.frame(&json_bytes(&chunk, chunks.framing == Framing::Array), true)
-            }
-            Some(Err(error)) => chunks.break_off(&failure::model(&error)),
-            None => chunks.break_off(&failure::model(&keylodge_model::ModelError::Lost)),
-        };
-        Poll::Ready(Some(Ok(bytes)))
+        loop {
+            let Some(generation) = &mut chunks.generation else { return Poll::Ready(None) };
+            let bytes = match std::task::ready!(generation.poll_next(cx)) {
+                Some(Ok(Event::Piece { text, output_tokens })) => {
+                    let Some(text) = chunks.release(text) else { continue };
+                    let chunk = chunks.answering.chunk(vec![AnswerPart::Text { text }], None, output_tokens);
+                    chunks.frame(&json_bytes(&chunk, chunks.framing == Framing::Array), false)
+                }
+                Some(Ok(Event::Finished { reason, output_tokens })) => {
+                    // An empty text rather than no part: callers print the text of every chunk.
+                    let held = std::mem::take(&mut chunks.held);
+                    let (parts, reason) = chunks.answering.last_parts(chunks.functions.as_ref(), held, reason);
+                    let chunk = chunks.answering.chunk(parts, Some(reason), output_tokens);
+                    chunks.frame(&json_bytes(&chunk, chunks.framing == Framing::Array), true)
+                }
+                Some(Err(error)) => chunks.break_off(&failure::model(&error)),
+                None => chunks.break_off(&failure::model(&keylodge_model::ModelError::Lost)),
+            };
+            return Poll::Ready(Some(Ok(bytes)));
+        }
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) async fn answer(lodge: &Lodge, mut asked: Asked<'_>, body: Body) -> R
     let request: GenerateContentRequest = wire::read(lodge, body).await?;
     let entry = asked.entry.clone()?;
     let engine = entry.answering();
-    let mut generate = prompt::of_generation(&request, &entry.name, engine, lodge)?;
+    let (mut generate, functions) = prompt::of_generation(&request, &entry.name, engine, lodge)?;
     let is_capped = request.generation_config.max_output_tokens.is_some();
     let clamped = afford(&mut asked, engine, &mut generate, is_capped).await?;
     let framing = Framing::of(asked.query);
@@ -21,7 +21,7 @@ pub(super) async fn answer(lodge: &Lodge, mut asked: Asked<'_>, body: Body) -> R
     let generation = in_time(asked.deadline, engine.generate(generate)).await?;
     let mut answering = Answering::new(lodge, entry, asked.bill.take());
     answering.begin(generation.prompt_tokens);
-    let chunks = Chunks::new(generation, answering, framing, asked.deadline);
+    let chunks = Chunks::new(generation, answering, functions, framing, asked.deadline);
 
     let response = framing.response(Body::from_stream(chunks));
     Ok(with_clamp(with_engine(response, engine), clamped))

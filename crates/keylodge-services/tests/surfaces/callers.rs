@@ -12,6 +12,7 @@ use keylodge_rules::{KeyUid, OperatorToken};
 use keylodge_services::dispatch::routes;
 use keylodge_services::management::{On, Route};
 use keylodge_store::{Act, NewOperator, NewToken};
+use serde_json::json;
 
 use crate::support::{House, MODEL, NOON};
 
@@ -20,6 +21,9 @@ type Call = (&'static str, String);
 
 /// An organization of the house, which no route but those of organizations is about.
 const ORGANIZATION: u64 = 123_456_789_012;
+
+/// An interaction that there is not.
+const NONE: &str = "v1_none";
 
 /// Routes that ask for more than their permission, so that a caller who has it may still be refused. This list may only
 /// shrink.
@@ -71,6 +75,10 @@ fn gated() -> Vec<Call> {
         for verb in ["generateContent", "streamGenerateContent", "countTokens"] {
             gated.push(("POST", format!("/{version}/models/{MODEL}:{verb}")));
         }
+        gated.push(("POST", format!("/{version}/interactions")));
+        gated.push(("GET", format!("/{version}/interactions/{NONE}")));
+        gated.push(("DELETE", format!("/{version}/interactions/{NONE}")));
+        gated.push(("POST", format!("/{version}/interactions/{NONE}/cancel")));
     }
     gated
 }
@@ -98,8 +106,13 @@ fn call_of(route: &'static Route) -> Call {
 }
 
 async fn call(house: &House, (method, path): &Call, header: Option<(&str, &str)>) -> u16 {
-    let body = r#"{"contents": [{"parts": [{"text": "Hi"}]}]}"#;
-    send(house, method, path, header, body).await
+    let body = if path.ends_with("/interactions") {
+        json!({"model": MODEL, "input": "Hi"})
+    } else {
+        json!({"contents": [{"parts": [{"text": "Hi"}]}]})
+    };
+    let body = body.to_string();
+    send(house, method, path, header, &body).await
 }
 
 /// A call whose body is wrong for every route of management: whoever may make it gets no further than that.
@@ -109,12 +122,12 @@ async fn manage(house: &House, (method, path): &Call, token: &str) -> (u16, Stri
     (answer.http, answer.text())
 }
 
-async fn send(house: &House, method: &str, path: &str, header: Option<(&str, &str)>, body: &'static str) -> u16 {
+async fn send(house: &House, method: &str, path: &str, header: Option<(&str, &str)>, body: &str) -> u16 {
     let mut request = Request::builder().method(method).uri(path);
     if let Some((name, value)) = header {
         request = request.header(name, value);
     }
-    house.send(request.body(Body::from(body)).unwrap()).await.http
+    house.send(request.body(Body::from(body.to_owned())).unwrap()).await.http
 }
 
 pub(crate) fn act() -> Act {
@@ -189,7 +202,8 @@ async fn a_gated_route_opens_to_a_good_key_and_to_nobody_else() {
         assert_eq!(call(&house, &route, Some(("x-goog-api-key", "kl_wrong"))).await, 400, "wrong key: {route:?}");
         assert_eq!(call(&house, &route, Some(("authorization", &owner))).await, 401, "an operator: {route:?}");
         assert_eq!(call(&house, &route, Some(("x-goog-api-key", &house.token))).await, 400, "token as key: {route:?}");
-        assert_eq!(call(&house, &route, Some(("x-goog-api-key", &house.key))).await, 200, "right key: {route:?}");
+        let opened = if route.1.contains(NONE) { 404 } else { 200 };
+        assert_eq!(call(&house, &route, Some(("x-goog-api-key", &house.key))).await, opened, "right key: {route:?}");
     }
 }
 

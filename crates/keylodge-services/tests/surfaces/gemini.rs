@@ -235,7 +235,7 @@ async fn every_field_that_is_not_honoured_is_refused_by_name_all_at_once() {
             "generation_config.speech_config",
             "generation_config.stop_sequences",
             "generation_config.temperature",
-            "tools",
+            "tools[0].googleSearch",
         ]
     );
 }

@@ -13,11 +13,11 @@ use keylodge_rules::quota::{Price, PriceTable};
 use keylodge_rules::{OperatorToken, Timestamp};
 use keylodge_services::observe::Metrics;
 use keylodge_services::{
-    Catalogue, Follower, Limits, ListensAt, Lodge, LodgeParts, ModelEntry, Models, Served, Tally, Unwritten, Upstreams,
-    Uses, WorkspaceRules, first_start, metering, router,
+    Background, Catalogue, Follower, Limits, ListensAt, Lodge, LodgeParts, ModelEntry, Models, Served, Tally,
+    Unwritten, Upstreams, Uses, WorkspaceRules, first_start, metering, router,
 };
 use keylodge_store::meter::{Meter, MeterOptions};
-use keylodge_store::{MasterKey, Store, StoreOptions, Vault};
+use keylodge_store::{Interactions, InteractionsOptions, MasterKey, Store, StoreOptions, Vault};
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -169,10 +169,18 @@ impl House {
             tally: Tally::default(),
             unwritten: Unwritten::default(),
             meter: Meter::open(&folder.path().join("meter.db"), MeterOptions::default()).await.unwrap(),
+            interactions: Interactions::open(
+                &folder.path().join("interactions.db"),
+                InteractionsOptions { per_project_max: 5 },
+            )
+            .await
+            .unwrap(),
+            background: Background::default(),
             limits: Limits {
                 body_bytes_max,
                 body_time_max: Duration::from_secs(60),
                 generation_time_max: Duration::from_secs(60),
+                interactions_kept: Duration::from_secs(55 * 24 * 60 * 60),
             },
             public_url: "http://lodge".to_owned(),
             listens_at: ListensAt { data: "http://lodge".to_owned(), control: "http://lodge".to_owned() },

@@ -150,7 +150,7 @@ impl Meter {
                 continue;
             }
             let set_aside = sqlx::query("UPDATE pending SET damaged = 1 WHERE id = ? AND NOT damaged").bind(last);
-            if set_aside.execute(&self.0.writer).await?.rows_affected() > 0 {
+            if set_aside.execute(&self.0.file.writer).await?.rows_affected() > 0 {
                 damaged.push(Damaged { table: "pending", row: last });
             }
         }

@@ -37,17 +37,14 @@ mod row;
 mod shapes;
 mod usage;
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{SqlSafeStr, Sqlite, Transaction};
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Sqlite, Transaction};
 
-use crate::StoreError;
-use crate::sqlite::BUSY_SECONDS_MAX;
+use crate::error::{OpenFileError, StoreError};
+use crate::file::{self, File};
 
 pub use cut::{CLIENT_CHARS_MAX, NAME_CHARS_MAX, REFERRER_CHARS_MAX, WORD_CHARS_MAX};
 pub use decisions::{DecisionQuery, FACTS_BYTES_MAX};
@@ -70,9 +67,6 @@ const READERS: u32 = 2;
 /// How much of the file a connection keeps in memory, in KiB, said as SQLite wants it. What is metered is written once and
 /// read in order; to keep more of it would fill memory and find nothing.
 const CACHE: &str = "-512";
-
-/// How large the write-ahead log stays on disk after a large step, in bytes.
-const LOG_BYTES: &str = "67108864";
 
 /// What a meter is opened with.
 #[derive(Clone, Debug)]
@@ -108,8 +102,7 @@ pub struct Meter(Arc<Parts>);
 
 #[derive(Debug)]
 struct Parts {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    file: File,
     options: MeterOptions,
 }
 
@@ -118,24 +111,10 @@ impl Meter {
     ///
     /// # Errors
     /// When the file cannot be opened, or a newer Keylodge wrote its schema.
-    pub async fn open(file: &Path, options: MeterOptions) -> Result<Self, OpenMeterError> {
-        let wait = Duration::from_secs(BUSY_SECONDS_MAX);
-        let sqlite = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("journal_size_limit", LOG_BYTES)
-            .pragma("cache_size", CACHE)
-            .busy_timeout(wait);
-        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(wait);
-        let writer = pool(1).connect_with(sqlite.clone()).await.map_err(StoreError::from)?;
-        migrations().run(&writer).await.map_err(|error| match error {
-            sqlx::migrate::MigrateError::VersionMissing(schema) => OpenMeterError::Newer { schema },
-            other => OpenMeterError::Store(sqlx::Error::Migrate(Box::new(other)).into()),
-        })?;
-        let readers = pool(READERS).min_connections(READERS).connect_with(sqlite).await.map_err(StoreError::from)?;
-        let meter = Self(Arc::new(Parts { writer, readers, options }));
+    pub async fn open(file: &Path, options: MeterOptions) -> Result<Self, OpenFileError> {
+        let steps = [(1, "start", include_str!("../../migrations/meter/0001_start.sql"))];
+        let file = file::open(file, &steps, CACHE, READERS).await?;
+        let meter = Self(Arc::new(Parts { file, options }));
         meter.fold(i64::MAX).await?;
         Ok(meter)
     }
@@ -162,12 +141,11 @@ impl Meter {
 
     /// Closes the file once the steps under way are done.
     pub async fn close(&self) {
-        self.0.readers.close().await;
-        self.0.writer.close().await;
+        self.0.file.close().await;
     }
 
     fn readers(&self) -> &SqlitePool {
-        &self.0.readers
+        &self.0.file.readers
     }
 
     fn options(&self) -> &MeterOptions {
@@ -176,55 +154,6 @@ impl Meter {
 
     /// A transaction that holds the write lock from its beginning.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.0.writer.begin_with("BEGIN IMMEDIATE").await
-    }
-}
-
-fn migrations() -> Migrator {
-    let steps = [(1, "start", include_str!("../../migrations/meter/0001_start.sql"))];
-    let migration = |(number, name, sql): (i64, &'static str, &'static str)| {
-        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    Migrator::with_migrations(steps.map(migration).into())
-}
-
-/// Why a meter could not be opened.
-#[derive(Debug)]
-pub enum OpenMeterError {
-    /// A newer Keylodge wrote the file.
-    Newer {
-        /// The number of a step of its schema that this one does not know.
-        schema: i64,
-    },
-    /// The database did not do its part.
-    Store(StoreError),
-}
-
-impl fmt::Display for OpenMeterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Newer { schema } => {
-                write!(
-                    f,
-                    "a newer Keylodge wrote this file: its schema has step {schema}, which this one does not know"
-                )
-            }
-            Self::Store(_) => f.write_str("the file of the meter cannot be opened"),
-        }
-    }
-}
-
-impl std::error::Error for OpenMeterError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Newer { .. } => None,
-            Self::Store(cause) => Some(cause),
-        }
-    }
-}
-
-impl From<StoreError> for OpenMeterError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        self.0.file.writer.begin_with("BEGIN IMMEDIATE").await
     }
 }

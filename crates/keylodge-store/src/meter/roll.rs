@@ -98,7 +98,7 @@ impl Meter {
             // One hour at a time, so that nobody waits long for the write lock.
             let delete =
                 sqlx::query("DELETE FROM usage WHERE minute < ?1 AND minute < (SELECT min(minute) FROM usage) + 60");
-            let deleted = delete.bind(end).execute(&self.0.writer).await?.rows_affected();
+            let deleted = delete.bind(end).execute(&self.0.file.writer).await?.rows_affected();
             forgotten += deleted;
             if deleted == 0 {
                 break;

@@ -2,7 +2,8 @@
 
 use std::error::Error as _;
 
-use keylodge_store::meter::{Batch, OpenMeterError, ShapeQuery};
+use keylodge_store::OpenFileError;
+use keylodge_store::meter::{Batch, ShapeQuery};
 use keylodge_store::{MasterKey, Store, StoreOptions};
 
 use crate::support::{Kept, NOON, at, call, ever, key};
@@ -17,7 +18,7 @@ async fn a_file_that_a_newer_keylodge_wrote_is_refused_and_left_as_it_is() {
 
     let refused = kept.opened_again().await.unwrap_err();
 
-    assert!(matches!(refused, OpenMeterError::Newer { schema: 2 }), "{refused:?}");
+    assert!(matches!(refused, OpenFileError::Newer { schema: 2 }), "{refused:?}");
     let said = "a newer Keylodge wrote this file: its schema has step 2, which this one does not know";
     assert_eq!(refused.to_string(), said);
     assert_eq!(kept.rows("pending").await, 1);
@@ -31,7 +32,7 @@ async fn a_file_that_is_no_database_is_an_error_with_a_cause() {
 
     let refused = keylodge_store::Meter::open(&file, keylodge_store::MeterOptions::default()).await.unwrap_err();
 
-    assert!(matches!(refused, OpenMeterError::Store(_)), "{refused:?}");
+    assert!(matches!(refused, OpenFileError::Store(_)), "{refused:?}");
     assert!(refused.source().is_some());
 }
 

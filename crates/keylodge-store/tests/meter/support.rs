@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keylodge_rules::{KeyUid, ProjectNumber, Timestamp};
+use keylodge_store::OpenFileError;
 use keylodge_store::meter::{
-    Batch, CallKind, CallRow, Counts, DecisionRow, LedgerRow, Meter, MeterOptions, OpenMeterError, UsageFilter,
+    Batch, CallKind, CallRow, Counts, DecisionRow, LedgerRow, Meter, MeterOptions, UsageFilter,
 };
 use sqlx::SqlitePool;
 
@@ -44,7 +45,7 @@ impl Kept {
         Self { options, ..self }.after_a_crash().await
     }
 
-    pub(crate) async fn opened_again(&self) -> Result<Meter, OpenMeterError> {
+    pub(crate) async fn opened_again(&self) -> Result<Meter, OpenFileError> {
         Meter::open(&self.file(), self.options.clone()).await
     }
 

@@ -6,6 +6,7 @@
 
 mod audit;
 mod feed;
+mod interactions;
 mod key_life;
 mod keys;
 mod migration;

@@ -8,7 +8,7 @@ use keylodge_rules::ServiceName;
 use keylodge_rules::quota::PriceTable;
 use keylodge_services::{Limits, ServiceEntry, WorkspaceRules};
 use keylodge_store::record::KEYS_PER_PROJECT_MAX;
-use keylodge_store::{MasterKey, StoreOptions};
+use keylodge_store::{InteractionsOptions, MasterKey, StoreOptions};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::given::{Given, Mistake, Place};
@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) model: Model,
     pub(crate) models: Vec<(String, Source)>,
     pub(crate) limits: Limits,
+    pub(crate) interactions: InteractionsOptions,
     pub(crate) store: StoreOptions,
     pub(crate) services: Vec<ServiceEntry>,
     pub(crate) upstreams: Vec<Upstream>,
@@ -91,6 +92,12 @@ impl Config {
                     300,
                     whole(1, 86_400),
                 )),
+                interactions_kept: Duration::from_secs(
+                    24 * 60 * 60 * check.or("interactions.days", 55, whole(1, 3650)),
+                ),
+            },
+            interactions: InteractionsOptions {
+                per_project_max: narrow(check.or("interactions.per_project_max", 10_000, whole(1, 10_000_000))),
             },
             store: StoreOptions {
                 node: check.or("node", "local".to_owned(), node),

@@ -117,6 +117,16 @@ pub(crate) const KNOWN: &[Setting] = &[
         "300",
         "Keys a project may have, those included that were deleted in the last 30 days. 300 is Google's number.",
     ),
+    setting(
+        "interactions.days",
+        "55",
+        "How long interactions are kept, in days. 55 is what Google keeps for paid projects.",
+    ),
+    setting(
+        "interactions.per_project_max",
+        "10000",
+        "Interactions that a project may keep; with one more, its oldest goes.",
+    ),
     setting("workspace.terms_version", "1", "The version of the terms that operators accept in the workspace."),
     setting("workspace.projects_max", "50", "The most projects a workspace lists."),
     setting("workspace.keys_max", "100", "The most keys a workspace lists."),

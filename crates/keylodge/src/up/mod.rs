@@ -13,11 +13,11 @@ use keylodge_gate::{Clock, Entropy, Judge, Ledger, Names};
 use keylodge_rules::Timestamp;
 use keylodge_services::observe::{Metrics, chain};
 use keylodge_services::{
-    Catalogue, Follower, ListensAt, Lodge, LodgeParts, Plane, Tally, Unwritten, Uses, first_start, metering, purge,
-    relay, router, uses,
+    Background, Catalogue, Follower, ListensAt, Lodge, LodgeParts, Plane, Tally, Unwritten, Uses, first_start,
+    metering, purge, relay, router, settle_interactions, uses,
 };
 use keylodge_store::meter::{Meter, MeterOptions};
-use keylodge_store::{OpenError, Store, Vault};
+use keylodge_store::{Interactions, OpenError, Store, Vault};
 use tokio::sync::watch;
 
 use crate::settings::{Config, Listeners, TlsFiles};
@@ -47,6 +47,9 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     };
     let meter = Meter::open(&data.make_file("meter.db")?, MeterOptions::default()).await;
     let meter = meter.map_err(|error| words("cannot open the meter's file", &error))?;
+    let file = data.make_file("interactions.db")?;
+    let interactions = Interactions::open(&file, config.interactions).await;
+    let interactions = interactions.map_err(|error| words("cannot open the file of the interactions", &error))?;
     let certificates = Certificates::load(&config.listeners)?;
     let data_listener = Listener::bind(&config.listeners.data, certificates.data.clone()).await?;
     let control_listener = match &config.listeners.control {
@@ -82,6 +85,8 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
         tally: Tally::default(),
         unwritten: Unwritten::default(),
         meter: meter.clone(),
+        interactions: interactions.clone(),
+        background: Background::default(),
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
         listens_at: ListensAt { data: url.clone(), control: control_url.clone() },
         clock,
@@ -89,6 +94,8 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
         metrics: Metrics::new(),
     });
     relay::read_credentials(&lodge).await.map_err(|error| words("cannot read the database", &error))?;
+
+    settle_interactions(&lodge).await.map_err(|error| words("cannot read the interactions", &error))?;
 
     let (stop, stopped) = watch::channel(false);
     let following = tokio::spawn(follower.run(stopped.clone()));
@@ -128,6 +135,7 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     // All end by themselves once told; a panic in one has been logged by then.
     let _ = tokio::join!(following, purging, leasing, metering, noting);
     meter.close().await;
+    interactions.close().await;
     store.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -40,6 +40,7 @@ fn gemini_calls() -> Vec<Request> {
         calls.push(get(format!("/{version}/models/gemini-9")));
         calls.push(request("OPTIONS", format!("/{version}/models/{MODEL}:generateContent")));
     }
+    calls.extend(routes::of_no_interaction());
     calls.extend(["/", "/nowhere", "/v1beta/v1/models"].into_iter().chain(routes::OPEN).map(get));
     calls
 }
@@ -118,6 +119,8 @@ fn a_secret_that_goes_through_every_route_is_found_in_no_log_metric_error_or_fil
         check_answer(&owner.call(lookup), &secrets, false);
         // A prompt is the caller's own: the script repeats it to him, and nobody else sees it.
         connection.call(&generate(&secret.text).key(&secrets[0].text)).good();
+        let kept = post("/v1/interactions", &json!({"model": MODEL, "input": secret.text}));
+        connection.call(&kept.key(&secrets[0].text)).good();
     }
     for (at, secret) in secrets.iter().enumerate() {
         for call in management_calls(&format!("canary-{at}"), &made.operation) {
@@ -185,6 +188,6 @@ fn check_files(server: &Server, secrets: &[Secret]) {
     }
     let database = |name: &str| ["", "-shm", "-wal"].map(|end| format!("{name}.db{end}"));
     let others = ["lock", "master-key", "owner-token"].map(str::to_owned);
-    let expected = database("keylodge").into_iter().chain(database("meter")).chain(others);
+    let expected = ["keylodge", "meter", "interactions"].into_iter().flat_map(database).chain(others);
     assert_eq!(names, expected.collect(), "every file of the data folder is known");
 }

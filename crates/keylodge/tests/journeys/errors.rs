@@ -147,7 +147,10 @@ fn what_is_not_served_is_refused_by_name_and_never_dropped() {
             json!({"generationConfig": {"candidateCount": 2}}),
             refused("generation_config.candidate_count", "only one candidate can be generated"),
         ),
-        (json!({"tools": [{"googleSearch": {}}]}), refused("tools", "the model behind this name cannot use tools")),
+        (
+            json!({"tools": [{"googleSearch": {}}]}),
+            refused("tools[0].googleSearch", "the model behind this name cannot use this tool"),
+        ),
         (json!({"cachedContent": "cachedContents/x"}), refused("cached_content", "cached contents are not served")),
     ] {
         let mut whole = contents("Hello");

@@ -16,6 +16,7 @@ pub(crate) const OPEN: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 // Where the program names its methods.
 const GEMINI: &str = include_str!("../../../keylodge-services/src/gemini/identify.rs");
+const INTERACTIONS: &str = include_str!("../../../keylodge-services/src/interactions/identify.rs");
 
 /// A call of every method of the Gemini API in every version.
 pub(crate) fn gemini() -> Vec<Request> {
@@ -29,6 +30,7 @@ pub(crate) fn gemini() -> Vec<Request> {
             post(format!("{model}:streamGenerateContent"), &contents("Hello")),
             post(format!("{model}:streamGenerateContent?alt=sse"), &contents("Hello")),
             post(format!("{model}:countTokens"), &contents("Hello")),
+            post(format!("/{version}/interactions"), &json!({"model": MODEL, "input": "Hello"})),
         ]
     });
     each.collect()
@@ -38,6 +40,12 @@ pub(crate) fn gemini() -> Vec<Request> {
 pub(crate) fn gemini_elsewhere() -> Vec<Request> {
     let verbs = ["embedContent", "batchEmbedContents"];
     verbs.map(|verb| post(format!("/v1beta/models/{MODEL}:{verb}"), &contents("Hello"))).into()
+}
+
+/// A call of every method about one interaction, which there is not.
+pub(crate) fn of_no_interaction() -> Vec<Request> {
+    let path = "/v1beta/interactions/v1_none";
+    vec![get(path), delete(path), post(format!("{path}/cancel"), &json!({}))]
 }
 
 /// A call of every method of management, to be made in this order; `id` is for the key that is made, deleted and
@@ -96,13 +104,14 @@ pub(crate) fn check_all_called(metrics: &str) {
 /// Every method that the services name: the last words of the full names.
 fn that_exist() -> BTreeSet<String> {
     let quoted = |text: &str| text.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
-    let section = |file: &'static str, begin: &str| {
+    let section = |file: &'static str, begin: &str, end: &str| {
         let (_, rest) = file.split_once(begin).expect("the file names its methods where this test looks for them");
-        rest.split_once("\n    }\n").expect("the section ends").0
+        rest.split_once(end).expect("the section ends").0
     };
-    let verbs = section(GEMINI, "const fn rpc(self)");
-    let calls = section(GEMINI, "fn rpc(&self)");
-    let names = [verbs, calls].into_iter().flat_map(quoted);
+    let verbs = section(GEMINI, "const fn rpc(self)", "\n    }\n");
+    let calls = section(GEMINI, "fn rpc(&self)", "\n    }\n");
+    let interactions = section(INTERACTIONS, "let rpc = match call", "\n    };\n");
+    let names = [verbs, calls, interactions].into_iter().flat_map(quoted);
     let names = names.filter(|name| !name.ends_with("Service"));
     let names = names.chain(routes().map(|route| route.method.to_owned()));
     names.map(|name| name.rsplit('.').next().unwrap_or_default().to_owned()).collect()

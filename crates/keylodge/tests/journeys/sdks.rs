@@ -1,6 +1,6 @@
 //! The official SDKs against Keylodge, unchanged: they are given a base URL and a key, by the environment.
 
-use crate::support::sdk::{javascript, python, run_javascript, run_python};
+use crate::support::sdk::{javascript, javascript_package, python, python_packages, run_javascript, run_python};
 use crate::support::server::with_script;
 
 /// The newest ones; they call `/v1`.
@@ -8,6 +8,10 @@ const PYTHON: &str = "3.4.0";
 const JAVASCRIPT: &str = "3.1.0";
 /// One of those that call `/v1beta`.
 const OLD_PYTHON: &str = "1.70.0";
+
+/// OpenAI's, for the compatible surface.
+const OPENAI_PYTHON: &str = "3.54.0";
+const OPENAI_JAVASCRIPT: &str = "7.57.0";
 
 /// What the programs in `clients/` expect to be answered.
 const SCRIPT: &str = r#"
@@ -46,6 +50,24 @@ fn a_python_sdk_that_calls_v1beta_does_all_it_does_with_google() {
 #[test]
 fn the_newest_javascript_sdk_does_all_it_does_with_google() {
     println!("{}", run_javascript(&with_script(SCRIPT).up(), &javascript(JAVASCRIPT), "journey.mjs", "script"));
+}
+
+#[test]
+fn the_newest_sdks_have_interactions_as_with_google() {
+    let server = with_script(SCRIPT).up();
+
+    println!("{}", run_python(&server, &python(PYTHON), "interactions.py", "script"));
+    println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "interactions.mjs", "script"));
+}
+
+#[test]
+fn openai_s_own_sdks_work_on_the_compatible_surface() {
+    let server = with_script(SCRIPT).up();
+
+    let sdk = python_packages(&[("openai", OPENAI_PYTHON)]);
+    println!("{}", run_python(&server, &sdk, "of_openai.py", "script"));
+    let sdk = javascript_package("openai-js", "openai", OPENAI_JAVASCRIPT);
+    println!("{}", run_javascript(&server, &sdk, "of_openai.mjs", "script"));
 }
 
 #[cfg(feature = "embedded-model")]

@@ -28,10 +28,15 @@ pub(crate) fn python_packages(packages: &[(&str, &str)]) -> PathBuf {
 
 /// `@google/genai` for Node, of this version.
 pub(crate) fn javascript(version: &str) -> PathBuf {
-    install(&format!("google-genai-js-{version}"), |folder| {
+    javascript_package("google-genai-js", "@google/genai", version)
+}
+
+/// A package for Node, kept under this name.
+pub(crate) fn javascript_package(name: &str, package: &str, version: &str) -> PathBuf {
+    install(&format!("{name}-{version}"), |folder| {
         let mut npm = Command::new("npm");
         npm.args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"]).arg(folder);
-        npm.arg(format!("@google/genai@{version}"));
+        npm.arg(format!("{package}@{version}"));
         npm
     })
 }
@@ -118,10 +123,15 @@ pub(crate) fn outcome(server: &Server, mut program: Command) -> Output {
         let name = name.to_string_lossy().into_owned();
         let upper = name.to_ascii_uppercase();
         // Keys of the developer's own, and proxies that know nothing of this machine's ports.
-        if upper.starts_with("GOOGLE_") || upper.starts_with("GEMINI_") || upper.ends_with("_PROXY") {
+        if upper.starts_with("GOOGLE_")
+            || upper.starts_with("GEMINI_")
+            || upper.starts_with("OPENAI_")
+            || upper.ends_with("_PROXY")
+        {
             program.env_remove(name);
         }
     }
     program.env("GOOGLE_GEMINI_BASE_URL", &server.url).env("GEMINI_API_KEY", server.key());
+    program.env("OPENAI_BASE_URL", format!("{}/v1beta/openai", server.url)).env("OPENAI_API_KEY", server.key());
     program.stdin(Stdio::null()).output().expect("the client can be started")
 }

@@ -1,0 +1,97 @@
+//! A call of a surface that learns from the body which model is meant: the gate is asked once more then, and limits are
+//! taken after that.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use keylodge_api::{Envelope, Status};
+use keylodge_gate::{Credentials, Pass, Peer, Surface, Target};
+use keylodge_rules::Refusal;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::Lodge;
+use crate::bill::{Bill, outcome};
+use crate::gemini::identify::Verb;
+use crate::gemini::inside::{self, Heard, Unanswered, Wanted};
+
+/// A call that the gate let through.
+pub(crate) struct Calling<'call> {
+    pub(crate) lodge: &'call Lodge,
+    surface: &'call Surface,
+    pub(crate) parts: Parts,
+    pub(crate) pass: Pass,
+    /// The version of the API that the caller speaks.
+    pub(crate) version: String,
+    pub(crate) deadline: Instant,
+}
+
+impl<'call> Calling<'call> {
+    pub(crate) fn new(lodge: &'call Lodge, surface: &'call Surface, parts: Parts, pass: Pass, version: String) -> Self {
+        let deadline = inside::deadline(lodge, &parts.headers);
+        Self { lodge, surface, parts, pass, version, deadline }
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// Asks the gate once more, now that the model is known.
+    pub(crate) fn of_model(&mut self, model: &str) -> Result<(), Unanswered> {
+        let extensions = &self.parts.extensions;
+        let target = extensions.get::<Target>().cloned().unwrap_or_else(|| Target::new("")).of_model(model);
+        let (credentials, peer) = (Credentials::of(extensions), Peer::of(extensions));
+        let judge = &self.lodge.judge;
+        let admitted = judge.admit(credentials, self.surface, &target, &self.parts.headers, peer, judge.now());
+        self.parts.extensions.insert(target);
+        self.pass = admitted.map_err(Unanswered::Refused)?;
+        Ok(())
+    }
+
+    /// The bill of the call, which limits have room for.
+    pub(crate) async fn bill(&self) -> Result<Option<Box<Bill>>, Unanswered> {
+        let mut bill = Bill::of_request(self.lodge, self.pass.clone(), &self.parts);
+        if let Some(taking) = &mut bill
+            && let Err(refusal) = taking.take().await
+        {
+            if let Some(bill) = bill {
+                bill.void();
+            }
+            return Err(Unanswered::Refused(refusal));
+        }
+        Ok(bill)
+    }
+
+    /// Counts a call that is answered with an error of its own; such calls count against limits, too.
+    ///
+    /// # Errors
+    /// When a limit has no room even for that.
+    pub(crate) async fn count(&self, http: StatusCode) -> Result<(), Unanswered> {
+        if let Some(mut bill) = self.bill().await? {
+            bill.outcome = outcome(http);
+        }
+        Ok(())
+    }
+
+    /// Says to the Gemini surface what was asked.
+    pub(crate) async fn ask(
+        &self,
+        model: &str,
+        verb: Verb,
+        body: &Value,
+        bill: &mut Option<Box<Bill>>,
+    ) -> Result<Heard, Unanswered> {
+        let Self { lodge, version, deadline, .. } = self;
+        let wanted = Wanted { lodge, version, model, verb, body, deadline: *deadline, headers: self.headers() };
+        wanted.ask(bill).await
+    }
+
+    /// The answer to a call that a limit or the gate refused.
+    pub(crate) fn refuse(&self, refusal: Refusal, envelope: Envelope) -> Response<Body> {
+        match self.parts.extensions.get() {
+            Some(target) => self.lodge.judge.refuse(refusal, self.surface, target),
+            None => Status::internal().response(envelope),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Steps of a conversation as contents of generateContent.
+
+use std::collections::HashMap;
+
+use keylodge_api::Status;
+use keylodge_api::proto_json::MISTAKES_MAX;
+use keylodge_api::status::FieldViolation;
+use serde_json::{Map, Value, json};
+
+/// Whether something in an input is a step, and not a content.
+pub(super) fn is_step(item: &Map<String, Value>) -> bool {
+    let kind = item.get("type").and_then(Value::as_str).unwrap_or_default();
+    ["user_input", "model_output", "thought"].contains(&kind) || kind.ends_with("_call") || kind.ends_with("_result")
+}
+
+/// The contents of a conversation: what was said before, and what is said now.
+///
+/// # Errors
+/// INVALID_ARGUMENT with every step of `now` that cannot be said, by its place.
+pub(super) fn of_steps(before: &[Value], now: &[Value]) -> Result<Vec<Value>, Status> {
+    let mut telling = Telling::default();
+    for step in before {
+        // Was taken once, or is a model's own: what cannot be said again is left out.
+        telling.step(step, "");
+    }
+    telling.mistakes.clear();
+    for (at, step) in now.iter().enumerate() {
+        telling.step(step, &format!("input[{at}]"));
+    }
+    if telling.mistakes.is_empty() { Ok(telling.contents) } else { Err(Status::bad_request(telling.mistakes)) }
+}
+
+#[derive(Default)]
+struct Telling {
+    contents: Vec<Value>,
+    /// Names of the functions that were called, by the ids that results come back with.
+    called: HashMap<String, String>,
+    /// The signature of a thought goes with what the model did after it.
+    signature: Option<Value>,
+    mistakes: Vec<FieldViolation>,
+}
+
+impl Telling {
+    fn refuse(&mut self, path: &str, why: &str) {
+        if self.mistakes.len() < MISTAKES_MAX {
+            let description = format!("Invalid value at '{path}': {why}.");
+            self.mistakes.push(FieldViolation { field: path.to_owned(), description });
+        }
+    }
+
+    fn step(&mut self, step: &Value, path: &str) {
+        let text = |name: &str| step[name].as_str().unwrap_or_default().to_owned();
+        match step["type"].as_str() {
+            Some("user_input") => {
+                let parts = self.parts(&step["content"], &format!("{path}.content"));
+                self.push("user", parts);
+            }
+            Some("model_output") => {
+                let parts = self.parts(&step["content"], &format!("{path}.content"));
+                self.push("model", parts);
+            }
+            Some("thought") => {
+                self.signature = step.get("signature").filter(|signature| signature.is_string()).cloned()
+            }
+            Some("function_call") => {
+                let (id, name) = (text("id"), text("name"));
+                if name.is_empty() {
+                    return self.refuse(&format!("{path}.name"), "a call names its function");
+                }
+                let arguments = step.get("arguments").filter(|arguments| arguments.is_object()).cloned();
+                let call = json!({"id": id, "name": name, "args": arguments.unwrap_or_else(|| json!({}))});
+                self.called.insert(id, name);
+                self.push("model", vec![json!({"functionCall": call})]);
+            }
+            Some("function_result") => {
+                let id = text("call_id");
+                let name = Some(text("name")).filter(|name| !name.is_empty()).or_else(|| self.called.get(&id).cloned());
+                let Some(name) = name else {
+                    return self.refuse(&format!("{path}.call_id"), "no step before has a call with this id");
+                };
+                let response = match step.get("result") {
+                    Some(Value::Object(result)) => Value::Object(result.clone()),
+                    Some(Value::Array(contents)) => json!({"result": texts(contents)}),
+                    result => json!({"result": result.cloned().unwrap_or_default()}),
+                };
+                let response = if step["is_error"] == true { json!({"error": response}) } else { response };
+                self.push("user", vec![json!({"functionResponse": {"id": id, "name": name, "response": response}})]);
+            }
+            Some("code_execution_call") => {
+                let (code, language) = (&step["arguments"]["code"], &step["arguments"]["language"]);
+                let language = language.as_str().unwrap_or("python").to_ascii_uppercase();
+                self.push("model", vec![json!({"executableCode": {"language": language, "code": code}})]);
+            }
+            Some("code_execution_result") => {
+                let outcome = if step["is_error"] == true { "OUTCOME_FAILED" } else { "OUTCOME_OK" };
+                let result = json!({"outcome": outcome, "output": text("result")});
+                self.push("model", vec![json!({"codeExecutionResult": result})]);
+            }
+            _ => self.refuse(
+                &format!("{path}.type"),
+                "steps of this type cannot be said to the models behind this Keylodge",
+            ),
+        }
+    }
+
+    /// Parts of a turn; what one side says in several steps is one turn.
+    fn push(&mut self, role: &str, mut parts: Vec<Value>) {
+        if parts.is_empty() {
+            return;
+        }
+        if role == "model"
+            && let Some(signature) = self.signature.take()
+        {
+            parts[0]["thoughtSignature"] = signature;
+        }
+        match self.contents.last_mut() {
+            Some(last) if last["role"] == role => {
+                if let Some(before) = last["parts"].as_array_mut() {
+                    before.extend(parts);
+                }
+            }
+            _ => self.contents.push(json!({"role": role, "parts": parts})),
+        }
+    }
+
+    fn parts(&mut self, content: &Value, path: &str) -> Vec<Value> {
+        match content {
+            Value::String(text) => vec![json!({"text": text})],
+            Value::Array(contents) => {
+                let read = |(at, content)| self.part(content, &format!("{path}[{at}]"));
+                contents.iter().enumerate().filter_map(read).collect()
+            }
+            content @ Value::Object(_) => self.part(content, path).into_iter().collect(),
+            _ => {
+                self.refuse(path, "it is a list of contents");
+                Vec::new()
+            }
+        }
+    }
+
+    fn part(&mut self, content: &Value, path: &str) -> Option<Value> {
+        let text = |name: &str| content[name].as_str();
+        match content["type"].as_str() {
+            Some("text") => {
+                if text("text").is_none() {
+                    self.refuse(&format!("{path}.text"), "it is a string");
+                }
+                text("text").map(|text| json!({"text": text}))
+            }
+            Some("image" | "audio" | "video" | "document") => match (text("data"), text("uri"), text("mime_type")) {
+                (Some(data), _, Some(kind)) => Some(json!({"inlineData": {"mimeType": kind, "data": data}})),
+                (None, Some(uri), kind) => Some(json!({"fileData": {"mimeType": kind, "fileUri": uri}})),
+                _ => {
+                    self.refuse(path, "it has data with its mime_type, or a uri");
+                    None
+                }
+            },
+            _ => {
+                self.refuse(&format!("{path}.type"), "it is text, image, audio, video or document");
+                None
+            }
+        }
+    }
+}
+
+fn texts(contents: &[Value]) -> String {
+    contents.iter().filter_map(|content| content["text"].as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "what is asked and said is written where it is used")]
+
+    use super::*;
+
+    fn told(before: Value, now: Value) -> Value {
+        of_steps(before.as_array().unwrap(), now.as_array().unwrap()).unwrap().into()
+    }
+
+    #[test]
+    fn a_conversation_keeps_its_turns() {
+        let text = |text: &str| json!([{"type": "text", "text": text}]);
+        let before = json!([
+            {"type": "user_input", "content": text("Look")},
+            {"type": "thought", "signature": "sig"},
+            {"type": "model_output", "content": text("A cat.")}]);
+        let now = json!([{"type": "user_input", "content": [{"type": "text", "text": "And this?"},
+            {"type": "image", "data": "AAAA", "mime_type": "image/png"}]}]);
+        assert_eq!(
+            told(before, now),
+            json!([{"role": "user", "parts": [{"text": "Look"}]},
+                {"role": "model", "parts": [{"text": "A cat.", "thoughtSignature": "sig"}]},
+                {"role": "user", "parts": [{"text": "And this?"}, {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}]}])
+        );
+    }
+
+    #[test]
+    fn a_result_finds_its_call() {
+        let before = json!([{"type": "function_call", "id": "a", "name": "f", "arguments": {"x": 1}}]);
+        let now = json!([{"type": "function_result", "call_id": "a", "result": {"y": 2}}]);
+        assert_eq!(
+            told(before.clone(), now),
+            json!([{"role": "model", "parts": [{"functionCall": {"id": "a", "name": "f", "args": {"x": 1}}}]},
+                {"role": "user", "parts": [{"functionResponse": {"id": "a", "name": "f", "response": {"y": 2}}}]}])
+        );
+        for (result, response) in [
+            (json!("fine"), json!({"result": "fine"})),
+            (json!([{"type": "text", "text": "fi"}, {"type": "text", "text": "ne"}]), json!({"result": "fine"})),
+        ] {
+            let now = json!([{"type": "function_result", "call_id": "a", "result": result}]);
+            assert_eq!(told(before.clone(), now)[1]["parts"][0]["functionResponse"]["response"], response);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_refused_where_it_stands() {
+        for (step, path) in [
+            (json!({"type": "function_result", "call_id": "nobody", "result": "x"}), "'input[0].call_id'"),
+            (json!({"type": "function_call", "id": "a"}), "'input[0].name'"),
+            (json!({"type": "google_search_call", "id": "a"}), "'input[0].type'"),
+            (json!({"type": "user_input", "content": [{"type": "text"}]}), "'input[0].content[0].text'"),
+            (json!({"type": "user_input", "content": [{"type": "image"}]}), "'input[0].content[0]'"),
+            (json!({"type": "user_input"}), "'input[0].content'"),
+        ] {
+            let said = of_steps(&[], &[step]).unwrap_err().message;
+            assert!(said.contains(path), "{path}: {said}");
+        }
+    }
+}

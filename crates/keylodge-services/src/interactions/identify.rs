@@ -1,0 +1,83 @@
+//! Which call of the Interactions API a path means.
+
+use http::{Method, Uri};
+use keylodge_api::{Code, Envelope, Status};
+use keylodge_gate::Target;
+
+/// A call. Ids are as callers wrote them: one that was never given is not found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Create,
+    Get(String),
+    Delete(String),
+    Cancel(String),
+}
+
+/// The longest id that is looked up.
+const ID_CHARS_MAX: usize = 256;
+
+/// Reads method and path, as `/v1/interactions/ID/cancel`, into the version and the call.
+pub(super) fn call(method: &Method, uri: &Uri) -> Result<(String, Call), Status> {
+    let path: String = uri.path().chars().take(128).collect();
+    let unknown = || {
+        Status::new(
+            Code::NotFound,
+            format!(
+                "{method} is not served at {path}. Served are: POST interactions, GET and DELETE interactions/ID, POST interactions/ID/cancel."
+            ),
+        )
+    };
+    let (version, rest) = uri.path().trim_matches('/').split_once("/interactions").ok_or_else(unknown)?;
+    let mut pieces = rest.trim_matches('/').split('/').filter(|piece| !piece.is_empty());
+    let id = |id: &str| id.chars().take(ID_CHARS_MAX + 1).collect();
+    let call = match (method, pieces.next(), pieces.next(), pieces.next()) {
+        (&Method::POST, None, None, None) => Call::Create,
+        (&Method::GET, Some(name), None, None) => Call::Get(id(name)),
+        (&Method::DELETE, Some(name), None, None) => Call::Delete(id(name)),
+        (&Method::POST, Some(name), Some("cancel"), None) => Call::Cancel(id(name)),
+        _ => return Err(unknown()),
+    };
+    Ok((version.to_owned(), call))
+}
+
+/// The same for the gate. Which model is asked stands in the body and is looked at later.
+///
+/// How Google names these methods is UNCONFIRMED: no client sends their names. They follow the names of the others.
+pub(crate) fn target(method: &Method, uri: &Uri) -> Result<Target, Status> {
+    let (version, call) = call(method, uri)?;
+    let rpc = match call {
+        Call::Create => "CreateInteraction",
+        Call::Get(_) => "GetInteraction",
+        Call::Delete(_) => "DeleteInteraction",
+        Call::Cancel(_) => "CancelInteraction",
+    };
+    let method = format!("google.ai.generativelanguage.{version}.InteractionsService.{rpc}");
+    Ok(Target::new(method).enveloped(Envelope::Word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_a_call() {
+        let check = |method: Method, path: &str, expected: Option<Call>| {
+            let found = call(&method, &path.parse().unwrap()).ok().map(|(_, call)| call);
+            assert_eq!(found, expected, "{method} {path}");
+        };
+        check(Method::POST, "/v1/interactions", Some(Call::Create));
+        check(Method::POST, "/v1beta/interactions/", Some(Call::Create));
+        check(Method::GET, "/v1beta/interactions/v1_a-b", Some(Call::Get("v1_a-b".to_owned())));
+        check(Method::DELETE, "/v1/interactions/v1_a", Some(Call::Delete("v1_a".to_owned())));
+        check(Method::POST, "/v1/interactions/v1_a/cancel", Some(Call::Cancel("v1_a".to_owned())));
+        for (method, path) in [
+            (Method::GET, "/v1/interactions"),
+            (Method::POST, "/v1/interactions/a"),
+            (Method::POST, "/v1/interactions/a:cancel"),
+            (Method::GET, "/v1/interactions/a/cancel"),
+            (Method::POST, "/v1/interactions/a/cancel/b"),
+        ] {
+            check(method, path, None);
+        }
+    }
+}

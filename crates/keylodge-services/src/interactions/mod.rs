@@ -1,0 +1,235 @@
+//! The Interactions API: conversations that are kept, streamed, and answered in the background.
+//!
+//! ```text
+//! create ─ revision ─ read ─ gate, for the model ─ what was said before ─ generateContent ─┬─ whole ─ kept ─ answer
+//!                                                                                          ├─ stream of events ─ kept
+//!                                                                                          └─ background ─ kept
+//! ```
+//!
+//! What is asked goes to the Gemini surface in its own words ([`crate::gemini::inside`]), so that limits, engines and
+//! upstreams are the same. An answer grows in an [`Interaction`]; events are told from it ([`events`]); it is kept
+//! ([`keep`]) before its end is said.
+
+pub(crate) mod background;
+mod contents;
+mod events;
+mod fault;
+mod identify;
+mod interaction;
+pub(crate) mod keep;
+mod request;
+mod revision;
+mod streams;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::Request;
+use http::header::CONTENT_TYPE;
+use keylodge_api::Envelope;
+use keylodge_api::status::{JSON, json_bytes};
+use keylodge_gate::{Pass, Surface};
+use keylodge_rules::Refusal;
+use serde_json::{Value, json};
+
+use crate::bill::outcome;
+use crate::calling::Calling;
+use crate::gemini::identify::Verb;
+use crate::gemini::inside::{Heard, Said, Unanswered};
+use crate::query::Query;
+use crate::{Lodge, wire};
+use background::Background;
+use events::Told;
+use fault::{Fault, Word};
+use identify::Call;
+pub(crate) use identify::target;
+use interaction::Interaction;
+use keep::{Keeping, Kept};
+use request::Create;
+
+/// What the surface works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Conversations {
+    pub(crate) lodge: Lodge,
+    pub(crate) surface: Surface,
+}
+
+/// Why a call has no answer.
+enum Failure {
+    Fault(Fault),
+    /// A limit has no room, or the gate refused the model.
+    Refused(Refusal),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Unanswered> for Failure {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Fault(fault) => Self::Fault(Fault::of_gemini(fault)),
+            Unanswered::Refused(refusal) => Self::Refused(refusal),
+        }
+    }
+}
+
+/// Answers a call that the gate let through, unless a limit has no room for it.
+pub(crate) async fn handle(State(state): State<Conversations>, pass: Pass, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let (version, call) = match identify::call(&parts.method, &parts.uri) {
+        Ok(call) => call,
+        Err(status) => return status.response(Envelope::Word),
+    };
+    let mut calling = Calling::new(&state.lodge, &state.surface, parts, pass, version);
+    let answered = match call {
+        Call::Create => create(&mut calling, body).await,
+        Call::Get(id) => of_one(&calling, get(&calling, &id)).await,
+        Call::Delete(id) => of_one(&calling, delete(&calling, &id)).await,
+        Call::Cancel(id) => of_one(&calling, cancel(&calling, &id)).await,
+    };
+    match answered {
+        Ok(response) => response,
+        Err(Failure::Fault(fault)) => fault.response(),
+        Err(Failure::Refused(refusal)) => calling.refuse(refusal, Envelope::Word),
+    }
+}
+
+/// A call about one interaction, counted like any other.
+async fn of_one(
+    calling: &Calling<'_>,
+    answering: impl Future<Output = Result<Response, Fault>>,
+) -> Result<Response, Failure> {
+    let mut bill = calling.bill().await?;
+    let answered = match revision::check(calling.headers()) {
+        Ok(()) => answering.await,
+        Err(fault) => Err(fault),
+    };
+    if let Some(bill) = &mut bill {
+        bill.outcome = answered.as_ref().map_or_else(|fault| outcome(fault.http), |_| "ok");
+    }
+    Ok(answered?)
+}
+
+async fn create(calling: &mut Calling<'_>, body: Body) -> Result<Response, Failure> {
+    let lodge = calling.lodge;
+    let (create, body) = match asked(calling, body).await {
+        Ok(asked) => asked,
+        Err(Failure::Fault(fault)) => {
+            calling.count(fault.http).await?;
+            return Err(fault.into());
+        }
+        Err(refused) => return Err(refused),
+    };
+    let mut bill = calling.bill().await?;
+    let in_pieces = create.streams || create.in_background;
+    let verb = if in_pieces { Verb::StreamGenerateContent } else { Verb::GenerateContent };
+    if create.in_background {
+        lodge.background.has_room()?;
+    }
+    let Heard { said, headers } = calling.ask(&create.model, verb, &body, &mut bill).await?;
+    let Create { asked_model, input, previous, streams, stores, in_background, echoed, .. } = create;
+    let project = calling.pass.project();
+    let mut interaction = Interaction::new(new_id(lodge), asked_model, lodge.now(), echoed);
+    let keeping = Keeping { lodge, project, input: &input, previous: previous.as_deref() };
+    let mut response = match said {
+        Said::Whole(said) => {
+            interaction.take(&said);
+            interaction.finish(lodge.now());
+            if stores {
+                keeping.add(&interaction).await?;
+            }
+            json_response(&interaction.wire(&[]))
+        }
+        Said::Pieces(pieces) if in_background => {
+            keeping.add(&interaction).await?;
+            let begun = interaction.wire(&[]);
+            let live = Background::begin(lodge, project, interaction, input, previous, pieces);
+            if streams { streams::follow(live.follow(), Told::default()) } else { json_response(&begun) }
+        }
+        Said::Pieces(pieces) => {
+            let keep = stores.then(|| streams::Keep { lodge: lodge.clone(), project, input, previous });
+            streams::answer(lodge, interaction, pieces, keep)
+        }
+    };
+    response.headers_mut().extend(headers);
+    Ok(response)
+}
+
+/// What is asked, and the body of generateContent that asks it.
+async fn asked(calling: &mut Calling<'_>, body: Body) -> Result<(Create, Value), Failure> {
+    let lodge = calling.lodge;
+    let read = wire::bytes(lodge, body).await;
+    revision::check(calling.headers())?;
+    let create = read.and_then(|bytes| request::read(&bytes)).map_err(|status| Fault::of_status(&status))?;
+    calling.of_model(&create.model)?;
+    let before = match &create.previous {
+        Some(id) => keep::history(lodge, calling.pass.project(), id).await?,
+        None => Vec::new(),
+    };
+    let body = create.body(&before).map_err(|status| Fault::of_status(&status))?;
+    Ok((create, body))
+}
+
+async fn get(calling: &Calling<'_>, id: &str) -> Result<Response, Fault> {
+    let (lodge, project) = (calling.lodge, calling.pass.project());
+    let query = Query::of(&calling.parts.uri);
+    let flag = |name: &str| query.flag(name).map_err(|status| Fault::of_status(&status));
+    let (streams, with_input) = (flag("stream")?, flag("include_input")?);
+    let told = match query.given("last_event_id") {
+        None => Told::default(),
+        Some(_) if !streams => {
+            return Err(Fault::new(Word::InvalidRequest, "last_event_id is for streams only; add stream=true."));
+        }
+        Some(id) => Told::parse(id)
+            .ok_or_else(|| Fault::new(Word::InvalidRequest, "last_event_id is not the event_id of an event."))?,
+    };
+    let live = lodge.background.find(project, id);
+    if let Some(live) = &live {
+        if streams {
+            return Ok(streams::follow(live.follow(), told));
+        }
+        let input = if with_input { live.input.as_slice() } else { &[] };
+        return Ok(json_response(&live.follow().borrow().wire(input)));
+    }
+    let Kept { interaction, input } = keep::get(lodge, project, id).await?;
+    if streams {
+        return Ok(streams::again(&interaction, told));
+    }
+    Ok(json_response(&interaction.wire(if with_input { &input } else { &[] })))
+}
+
+/// Ends an interaction that is being answered in the background.
+async fn cancel(calling: &Calling<'_>, id: &str) -> Result<Response, Fault> {
+    let (lodge, project) = (calling.lodge, calling.pass.project());
+    if let Some(live) = lodge.background.find(project, id) {
+        return Ok(json_response(&live.cancel().await.wire(&[])));
+    }
+    let Kept { interaction, .. } = keep::get(lodge, project, id).await?;
+    let message = format!("Interaction {id} is not in progress: it is {}.", interaction.state.as_str());
+    Err(Fault::new(Word::FailedPrecondition, message))
+}
+
+async fn delete(calling: &Calling<'_>, id: &str) -> Result<Response, Fault> {
+    let (lodge, project) = (calling.lodge, calling.pass.project());
+    if let Some(live) = lodge.background.find(project, id) {
+        live.cancel().await;
+    }
+    keep::delete(lodge, project, id).await?;
+    Ok(json_response(&json!({})))
+}
+
+/// Ids of the form that Google's have; nobody can guess one.
+fn new_id(lodge: &Lodge) -> String {
+    format!("v1_{}", BASE64_URL_SAFE_NO_PAD.encode(lodge.random::<24>()))
+}
+
+fn json_response(body: &Value) -> Response {
+    let mut response = Response::new(Body::from(json_bytes(body, false)));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}

@@ -1,0 +1,66 @@
+//! A SQLite file beside the database, for what must neither wait for a change of keys nor keep one waiting.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::StoreError;
+use crate::error::OpenFileError;
+use crate::sqlite::BUSY_SECONDS_MAX;
+
+/// How large the write-ahead log stays on disk after a large step, in bytes.
+const LOG_BYTES: &str = "67108864";
+
+/// The connections to a file: one that writes, and some that read.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    pub(crate) writer: SqlitePool,
+    pub(crate) readers: SqlitePool,
+}
+
+/// A step of a schema: number, name, SQL.
+pub(crate) type Step = (i64, &'static str, &'static str);
+
+/// Opens a file, makes it if it is not there, and brings its schema up to date. Each connection keeps `cache` of it in
+/// memory (as SQLite wants it said); those that read are opened when they are needed.
+///
+/// # Errors
+/// When the file cannot be opened, or a newer Keylodge wrote its schema.
+pub(crate) async fn open(
+    file: &Path,
+    steps: &[Step],
+    cache: &'static str,
+    readers: u32,
+) -> Result<File, OpenFileError> {
+    let wait = Duration::from_secs(BUSY_SECONDS_MAX);
+    let sqlite = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("journal_size_limit", LOG_BYTES)
+        .pragma("cache_size", cache)
+        .busy_timeout(wait);
+    let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(wait);
+    let writer = pool(1).connect_with(sqlite.clone()).await.map_err(StoreError::from)?;
+    let migration = |(number, name, sql): &Step| {
+        Migration::new(*number, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
+    };
+    let steps = Migrator::with_migrations(steps.iter().map(migration).collect());
+    steps.run(&writer).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::VersionMissing(schema) => OpenFileError::Newer { schema },
+        other => OpenFileError::Store(sqlx::Error::Migrate(Box::new(other)).into()),
+    })?;
+    Ok(File { writer, readers: pool(readers).connect_lazy_with(sqlite) })
+}
+
+impl File {
+    /// Closes the file once the steps under way are done.
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}

@@ -1,0 +1,243 @@
+//! Conversations that callers want kept: what was asked and answered, sealed, for a time, for their project alone.
+//!
+//! They have a file of their own. Writing one is a write to the disk, which a revocation must not wait for.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use keylodge_rules::{ProjectNumber, Timestamp};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
+
+use crate::error::{OpenFileError, StoreError};
+use crate::file::{self, File};
+use crate::vault::Sealed;
+
+/// How many reads go on at a time.
+const READERS: u32 = 2;
+
+/// How much of the file a connection keeps in memory, in KiB, said as SQLite wants it.
+const CACHE: &str = "-512";
+
+/// How many interactions one purge removes at once, so that others need not wait long.
+const AT_ONCE: u32 = 500;
+
+/// What the file is opened with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InteractionsOptions {
+    /// How many a project may keep. With one more, its oldest goes.
+    pub per_project_max: u32,
+}
+
+impl Default for InteractionsOptions {
+    fn default() -> Self {
+        Self { per_project_max: 10_000 }
+    }
+}
+
+/// An interaction, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InteractionRecord {
+    /// What callers know it by.
+    pub id: String,
+    /// Whose it is; others cannot find it.
+    pub project: ProjectNumber,
+    /// The one that it goes on from.
+    pub previous: Option<String>,
+    /// Whether it is still being answered.
+    pub in_progress: bool,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it goes.
+    pub expires_at: Timestamp,
+    /// Everything else, sealed by [`Vault::seal_interaction`](crate::Vault::seal_interaction).
+    pub said: Sealed,
+}
+
+/// All interactions. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Interactions(Arc<(File, InteractionsOptions)>);
+
+impl Interactions {
+    /// Opens the file, makes it if it is not there, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or a newer Keylodge wrote its schema.
+    pub async fn open(file: &Path, options: InteractionsOptions) -> Result<Self, OpenFileError> {
+        let steps = [(1, "start", include_str!("../migrations/interactions/0001_start.sql"))];
+        let file = file::open(file, &steps, CACHE, READERS).await?;
+        Ok(Self(Arc::new((file, options))))
+    }
+
+    /// Keeps an interaction. Where that makes too many of its project, the oldest go; those that are still being answered
+    /// stay.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing was written.
+    pub async fn add(&self, record: &InteractionRecord) -> Result<(), StoreError> {
+        let project = signed(record.project);
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "INSERT INTO interactions (id, project, previous, in_progress, created_at, expires_at, said)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&record.id)
+        .bind(project)
+        .bind(&record.previous)
+        .bind(record.in_progress)
+        .bind(record.created_at.micros())
+        .bind(record.expires_at.micros())
+        .bind(record.said.as_bytes())
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "DELETE FROM interactions WHERE in_progress = 0 AND id IN (
+                 SELECT id FROM interactions WHERE project = ? ORDER BY created_at DESC, id LIMIT -1 OFFSET ?)",
+        )
+        .bind(project)
+        .bind(i64::from(self.0.1.per_project_max.max(1)))
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Writes what came of an interaction that was in progress. Gives whether it still was: it may have been deleted or
+    /// ended by somebody else in the meantime.
+    ///
+    /// # Errors
+    /// When the database does not answer; then nothing was written.
+    pub async fn finish(&self, record: &InteractionRecord) -> Result<bool, StoreError> {
+        let finished = sqlx::query(
+            "UPDATE interactions SET in_progress = 0, said = ? WHERE id = ? AND project = ? AND in_progress = 1",
+        )
+        .bind(record.said.as_bytes())
+        .bind(&record.id)
+        .bind(signed(record.project))
+        .execute(&self.0.0.writer)
+        .await?;
+        Ok(finished.rows_affected() > 0)
+    }
+
+    /// An interaction of this project, if it has one of this id that is not over at `now`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn get(
+        &self,
+        project: ProjectNumber,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<InteractionRecord>, StoreError> {
+        let row = sqlx::query("SELECT * FROM interactions WHERE id = ? AND project = ? AND expires_at > ?");
+        let row = row.bind(id).bind(signed(project)).bind(now.micros()).fetch_optional(&self.0.0.readers).await?;
+        row.map(|row| record(&row, project)).transpose()
+    }
+
+    /// An interaction and those that it goes on from, the newest first. At most `longest`; where one is gone, those
+    /// before it are not there either.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn chain(
+        &self,
+        project: ProjectNumber,
+        id: &str,
+        now: Timestamp,
+        longest: u32,
+    ) -> Result<Vec<InteractionRecord>, StoreError> {
+        let rows = sqlx::query(
+            "WITH RECURSIVE chain (link, depth) AS (
+                 SELECT ?1, 0
+                 UNION ALL
+                 SELECT i.previous, depth + 1 FROM chain JOIN interactions i ON i.id = link
+                 WHERE i.project = ?2 AND i.expires_at > ?3 AND i.previous IS NOT NULL AND depth + 1 < ?4)
+             SELECT i.* FROM chain JOIN interactions i ON i.id = link
+             WHERE i.project = ?2 AND i.expires_at > ?3 ORDER BY depth",
+        );
+        let rows = rows.bind(id).bind(signed(project)).bind(now.micros()).bind(longest);
+        let rows = rows.fetch_all(&self.0.0.readers).await?;
+        rows.iter().map(|row| record(row, project)).collect()
+    }
+
+    /// Removes an interaction of this project. Gives whether there was one.
+    ///
+    /// # Errors
+    /// When the database does not answer; then it is still there.
+    pub async fn delete(&self, project: ProjectNumber, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let deleted = sqlx::query("DELETE FROM interactions WHERE id = ? AND project = ? AND expires_at > ?");
+        let deleted = deleted.bind(id).bind(signed(project)).bind(now.micros()).execute(&self.0.0.writer).await?;
+        Ok(deleted.rows_affected() > 0)
+    }
+
+    /// Those that were still being answered: after a start, nobody does so any more.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn in_progress(&self) -> Result<Vec<InteractionRecord>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM interactions WHERE in_progress = 1 ORDER BY id");
+        let rows = rows.fetch_all(&self.0.0.readers).await?;
+        let own = |row| {
+            let number: i64 = column(row, "project")?;
+            let project = ProjectNumber::parse(&number.to_string()).map_err(|_| contradiction("project"))?;
+            record(row, project)
+        };
+        rows.iter().map(own).collect()
+    }
+
+    /// Removes those whose time is over at `now`. Gives how many that were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn purge(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut purged = 0;
+        loop {
+            let over = sqlx::query(
+                "DELETE FROM interactions WHERE id IN (SELECT id FROM interactions WHERE expires_at <= ? LIMIT ?)",
+            );
+            let over = over.bind(now.micros()).bind(AT_ONCE).execute(&self.0.0.writer).await?.rows_affected();
+            purged += over;
+            if over < u64::from(AT_ONCE) {
+                return Ok(purged);
+            }
+        }
+    }
+
+    /// Closes the file once the steps under way are done.
+    pub async fn close(&self) {
+        self.0.0.close().await;
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.0.0.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+}
+
+/// Project numbers are those that SQLite can hold.
+fn signed(project: ProjectNumber) -> i64 {
+    i64::try_from(project.get()).unwrap_or(i64::MAX)
+}
+
+fn contradiction(column: &'static str) -> StoreError {
+    StoreError::Contradiction { table: "interactions", column }
+}
+
+fn column<'row, T>(row: &'row SqliteRow, name: &'static str) -> Result<T, StoreError>
+where
+    T: sqlx::Decode<'row, Sqlite> + sqlx::Type<Sqlite>,
+{
+    row.try_get(name).map_err(|_| contradiction(name))
+}
+
+fn record(row: &SqliteRow, project: ProjectNumber) -> Result<InteractionRecord, StoreError> {
+    let time = |name| column::<i64>(row, name).map(Timestamp::from_micros);
+    Ok(InteractionRecord {
+        id: column(row, "id")?,
+        project,
+        previous: column(row, "previous")?,
+        in_progress: column::<i64>(row, "in_progress")? != 0,
+        created_at: time("created_at")?,
+        expires_at: time("expires_at")?,
+        said: Sealed::from_bytes(column(row, "said")?),
+    })
+}

@@ -1,0 +1,140 @@
+//! Conversations that are kept, in a file of their own.
+
+use keylodge_rules::{ProjectNumber, Timestamp};
+use keylodge_store::vault::SEAL_RANDOM_BYTES;
+use keylodge_store::{InteractionRecord, Interactions, InteractionsOptions, MasterKey, OpenFileError, Vault};
+
+const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
+struct Kept {
+    interactions: Interactions,
+    folder: tempfile::TempDir,
+}
+
+impl Kept {
+    async fn with(per_project_max: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("interactions.db");
+        let interactions = Interactions::open(&file, InteractionsOptions { per_project_max }).await.unwrap();
+        Self { interactions, folder }
+    }
+
+    async fn ids(&self, project: u64, from: &str, longest: u32) -> Vec<String> {
+        let chain = self.interactions.chain(number(project), from, day(1), longest).await.unwrap();
+        chain.into_iter().map(|record| record.id).collect()
+    }
+}
+
+fn number(project: u64) -> ProjectNumber {
+    ProjectNumber::parse(&project.to_string()).unwrap()
+}
+
+fn day(day: i64) -> Timestamp {
+    Timestamp::from_micros(day * DAY)
+}
+
+/// What is kept from the first day to the tenth.
+fn record(id: &str, previous: Option<&str>) -> InteractionRecord {
+    let vault = Vault::new(&MasterKey::new([1; 32]));
+    InteractionRecord {
+        id: id.to_owned(),
+        project: number(7),
+        previous: previous.map(str::to_owned),
+        in_progress: false,
+        created_at: day(1),
+        expires_at: day(10),
+        said: vault.seal_interaction(number(7), id, "said", &[2; SEAL_RANDOM_BYTES]),
+    }
+}
+
+#[tokio::test]
+async fn an_interaction_reads_back_for_its_project_until_its_time_is_over() {
+    let kept = Kept::with(10).await;
+    let one = record("one", None);
+
+    kept.interactions.add(&one).await.unwrap();
+
+    let get = async |project, at| kept.interactions.get(number(project), "one", at).await.unwrap();
+    assert_eq!(get(7, day(9)).await, Some(one));
+    assert_eq!(get(8, day(9)).await, None);
+    assert_eq!(get(7, day(10)).await, None);
+    assert!(!kept.interactions.delete(number(8), "one", day(2)).await.unwrap());
+    assert!(kept.interactions.delete(number(7), "one", day(2)).await.unwrap());
+    assert_eq!(get(7, day(2)).await, None);
+}
+
+#[tokio::test]
+async fn a_chain_goes_back_to_its_beginning_or_to_what_is_gone() {
+    let kept = Kept::with(10).await;
+    for (id, previous) in [("one", None), ("two", Some("one")), ("three", Some("two"))] {
+        kept.interactions.add(&record(id, previous)).await.unwrap();
+    }
+
+    assert_eq!(kept.ids(7, "three", 9).await, ["three", "two", "one"]);
+    assert_eq!(kept.ids(7, "three", 2).await, ["three", "two"]);
+    assert_eq!(kept.ids(8, "three", 9).await, [""; 0]);
+    assert_eq!(kept.ids(7, "none", 9).await, [""; 0]);
+    kept.interactions.delete(number(7), "two", day(1)).await.unwrap();
+    assert_eq!(kept.ids(7, "three", 9).await, ["three"]);
+}
+
+#[tokio::test]
+async fn of_too_many_the_oldest_goes_unless_it_is_still_being_answered() {
+    let kept = Kept::with(2).await;
+    let at = |id: &str, day_of: i64| InteractionRecord { created_at: day(day_of), ..record(id, None) };
+    kept.interactions.add(&InteractionRecord { in_progress: true, ..at("busy", 1) }).await.unwrap();
+    for (id, day_of) in [("old", 2), ("new", 3), ("newest", 4)] {
+        kept.interactions.add(&at(id, day_of)).await.unwrap();
+    }
+
+    for (id, is_there) in [("busy", true), ("old", false), ("new", true), ("newest", true)] {
+        assert_eq!(kept.interactions.get(number(7), id, day(5)).await.unwrap().is_some(), is_there, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_in_progress_is_finished_once_and_what_was_deleted_stays_so() {
+    let kept = Kept::with(10).await;
+    let begun = InteractionRecord { in_progress: true, ..record("one", None) };
+    kept.interactions.add(&begun).await.unwrap();
+    assert_eq!(kept.interactions.in_progress().await.unwrap(), std::slice::from_ref(&begun));
+
+    assert!(kept.interactions.finish(&begun).await.unwrap());
+    assert!(!kept.interactions.finish(&begun).await.unwrap());
+    assert_eq!(kept.interactions.in_progress().await.unwrap(), []);
+
+    kept.interactions.delete(number(7), "one", day(1)).await.unwrap();
+    assert!(!kept.interactions.finish(&begun).await.unwrap());
+    assert_eq!(kept.interactions.get(number(7), "one", day(1)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_purge_takes_out_what_is_over_and_all_is_there_after_opening_again() {
+    let kept = Kept::with(10).await;
+    kept.interactions.add(&record("one", None)).await.unwrap();
+    kept.interactions.add(&InteractionRecord { expires_at: day(20), ..record("two", None) }).await.unwrap();
+
+    assert_eq!(kept.interactions.purge(day(10)).await.unwrap(), 1);
+    kept.interactions.close().await;
+    let file = kept.folder.path().join("interactions.db");
+    let again = Interactions::open(&file, InteractionsOptions::default()).await.unwrap();
+
+    assert!(again.get(number(7), "two", day(11)).await.unwrap().is_some());
+    assert_eq!(again.purge(day(10)).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_keylodge_is_left_alone() {
+    let kept = Kept::with(10).await;
+    kept.interactions.close().await;
+    let file = kept.folder.path().join("interactions.db");
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9, 'newer', 1, x'00', 0)";
+    sqlx::query(newer).execute(&pool).await.unwrap();
+    pool.close().await;
+
+    let refused = Interactions::open(&file, InteractionsOptions::default()).await.unwrap_err();
+
+    assert!(matches!(refused, OpenFileError::Newer { schema: 9 }), "{refused:?}");
+}
