@@ -4,6 +4,7 @@ mod audit;
 mod config;
 mod csv;
 mod deployment;
+mod emulate;
 mod explain;
 mod files;
 mod iam;
@@ -63,6 +64,8 @@ struct Common {
 enum Command {
     /// Start the server
     Up(UpArgs),
+    /// Answer from a script, for tests: nothing is kept, and the key is the same each time
+    Emulate(emulate::Emulate),
     /// Make, list, change, rotate, stop and import keys
     Keys(Remote<keys::Keys>),
     /// Make, list and change projects, and who may do what in them
@@ -188,7 +191,8 @@ pub(crate) fn run() -> ExitCode {
             Ok(())
         }
         Command::Man(args) => shell::man(Cli::command(), &args),
-        Command::Up(args) => start(&args, &common).map_err(Failed),
+        Command::Up(args) => return told(start(args, &common)),
+        Command::Emulate(args) => return told(emulate::run(args, &common)),
         Command::Keys(remote) => remote.run(&common, keys::run),
         Command::Projects(remote) => remote.run(&common, projects::run),
         Command::Limits(remote) => remote.run(&common, limits::run),
@@ -214,20 +218,33 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-fn start(args: &UpArgs, common: &Common) -> Result<(), String> {
+/// The exit code of a server, or why there was none.
+fn told(ended: Result<ExitCode, String>) -> ExitCode {
+    ended.unwrap_or_else(|words| {
+        output::complain(&words);
+        ExitCode::FAILURE
+    })
+}
+
+/// The settings that are in force with these flags.
+fn configured(common: &Common, flags: Vec<(String, String, String)>) -> Result<Config, String> {
+    Config::build(&Given::read(&common.flags(flags))).map_err(|mistakes| listed(&mistakes))
+}
+
+fn start(args: UpArgs, common: &Common) -> Result<ExitCode, String> {
     let mut flags = Vec::new();
     let mut flag = |flag: &str, name: &str, value: Option<OsString>| {
         if let Some(value) = value {
             flags.push((flag.to_owned(), name.to_owned(), value.to_string_lossy().into_owned()));
         }
     };
-    flag("--listen", "listen", args.listen.clone().map(Into::into));
+    flag("--listen", "listen", args.listen.map(Into::into));
     flag("--script", "engine", args.script.is_some().then(|| "script".into()));
-    flag("--script", "script.file", args.script.clone().map(Into::into));
-    flag("--engine", "engine", args.engine.clone().map(Into::into));
-    let config = Config::build(&Given::read(&common.flags(flags))).map_err(|mistakes| listed(&mistakes))?;
+    flag("--script", "script.file", args.script.map(Into::into));
+    flag("--engine", "engine", args.engine.map(Into::into));
+    let config = configured(common, flags)?;
     logs::start(config.log_format, config.log_level);
-    runtime(config.threads)?.block_on(up::run(&config, args.say.as_deref()))
+    runtime(config.threads)?.block_on(up::run(&config, up::Start { say: args.say, ..up::Start::default() }))
 }
 
 impl<C: Subcommand> Remote<C> {

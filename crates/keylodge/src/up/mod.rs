@@ -1,11 +1,15 @@
 //! `keylodge up`: opens what is kept, starts the engines, serves until told to stop, and leaves in order.
 
+mod beside;
 mod data_dir;
+mod dice;
 mod engines;
 mod listen;
 mod upstreams;
 mod welcome;
 
+use std::ffi::OsString;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -21,14 +25,28 @@ use keylodge_store::{Interactions, OpenError, Store, Vault};
 use tokio::sync::watch;
 
 use crate::settings::{Config, Listeners, TlsFiles};
+use beside::Beside;
 use data_dir::DataDir;
 use listen::{Listener, StopSignal, Tls};
 
 pub(crate) use engines::WORKER;
 
-/// Runs the server. An error is a sentence for whoever started it.
-pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String> {
-    let entropy: Entropy = Arc::new(system_random);
+/// What a start does besides.
+#[derive(Debug, Default)]
+pub(crate) struct Start {
+    /// What the model is asked with a new key, on a first start.
+    pub(crate) say: Option<String>,
+    /// From what all randomness follows, for tests; without it, it is the system's.
+    pub(crate) seed: Option<u64>,
+    /// A program that is run with the new key, with which all ends.
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Runs the server, and gives the exit code of the command, if there was one. An error is a sentence for whoever started
+/// it.
+pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, String> {
+    let Start { say, seed, command } = start;
+    let entropy = seed.map_or_else(dice::of_the_system, dice::of_seed);
     let data = DataDir::open(&config.data_dir)?;
     let master = match &config.master_key {
         Some(master) => master.clone(),
@@ -105,12 +123,20 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     let leasing = tokio::spawn(metering::lease(lodge.clone(), stopped.clone()));
     let metering = tokio::spawn(metering::run(lodge.clone(), stopped.clone()));
     let noting = tokio::spawn(uses::run(lodge.clone(), stopped));
-    let stop_signal = StopSignal::listen()?;
-    welcome::print(&url, &control_url, &data, made.as_ref());
-    let saying = match (say, &made) {
-        (Some(text), Some(made)) => {
-            Some(tokio::spawn(welcome::say(url, made.key.clone(), lodge.clone(), text.to_owned())))
+    let mut stop_signal = StopSignal::listen()?;
+    let beside = match &made {
+        Some(made) if !command.is_empty() => {
+            let (beside, ended) = Beside::start(&command, &url, &made.key)?;
+            stop_signal.or_when(ended);
+            Some(beside)
         }
+        _ => {
+            welcome::print(&url, &control_url, &data, made.as_ref());
+            None
+        }
+    };
+    let saying = match (say, &made) {
+        (Some(text), Some(made)) => Some(tokio::spawn(welcome::say(url, made.key.clone(), lodge.clone(), text))),
         _ => None,
     };
 
@@ -138,7 +164,10 @@ pub(crate) async fn run(config: &Config, say: Option<&str>) -> Result<(), String
     interactions.close().await;
     store.close().await;
     tracing::info!("stopped");
-    Ok(())
+    match beside {
+        Some(beside) => beside.end().await,
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// The certificates of both listeners, one for both where they have the same files.
@@ -183,12 +212,6 @@ async fn first_start(lodge: &Lodge, data: &DataDir, entropy: &Entropy) -> Result
 fn system_time() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// The one place where the program throws dice.
-#[expect(clippy::disallowed_methods, reason = "this is the entropy that everything else is given")]
-fn system_random(bytes: &mut [u8]) {
-    getrandom::fill(bytes).expect("the operating system gives randomness, or nothing secret can be made");
 }
 
 fn words(what: &str, error: &dyn std::error::Error) -> String {

@@ -9,6 +9,7 @@ mod callers;
 mod canary;
 mod cli;
 mod drain;
+mod emulate;
 mod engines;
 mod errors;
 mod first_start;

@@ -1,32 +1,50 @@
 //! Being told to stop, and telling the connections.
 
+use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
+use tokio::sync::{Notify, oneshot};
 
 /// What the system tells a process that should stop: SIGTERM, or SIGINT from a terminal.
 pub(crate) struct StopSignal {
     terminate: Signal,
     interrupt: Signal,
+    /// Something else that ends the server, once.
+    ended: Option<oneshot::Receiver<()>>,
 }
 
 impl StopSignal {
     /// Begins to listen. From here on the signals no longer end the process by themselves.
     pub(crate) fn listen() -> Result<Self, String> {
         let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        let (terminate, interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, ended: None })
+    }
+
+    /// The same is given when this rings.
+    pub(crate) fn or_when(&mut self, ended: oneshot::Receiver<()>) {
+        self.ended = Some(ended);
     }
 
     /// Waits until one is given.
     pub(crate) async fn given(&mut self) {
+        let ended = async {
+            match &mut self.ended {
+                Some(ended) => {
+                    let _ = ended.await;
+                }
+                None => pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            () = ended => self.ended = None,
         }
     }
 }

@@ -1,0 +1,65 @@
+//! A program that is run beside the server, pointed at it by the variables that clients read; the server ends with it.
+
+use std::ffi::OsString;
+use std::process::{ExitCode, ExitStatus};
+
+use keylodge_rules::KeyString;
+use tokio::process::Command;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A running program.
+pub(super) struct Beside {
+    ending: JoinHandle<Result<ExitStatus, String>>,
+}
+
+impl Beside {
+    /// Starts it. The receiver rings when it has ended.
+    ///
+    /// # Errors
+    /// A sentence for whoever started the server.
+    pub(super) fn start(
+        command: &[OsString],
+        url: &str,
+        key: &KeyString,
+    ) -> Result<(Self, oneshot::Receiver<()>), String> {
+        let [name, arguments @ ..] = command else { return Err("there is no command to run".to_owned()) };
+        let shown = name.to_string_lossy().into_owned();
+        let key = key.reveal();
+        let child = Command::new(name)
+            .args(arguments)
+            .env("GEMINI_API_KEY", key)
+            // Clients prefer it where it is set.
+            .env_remove("GOOGLE_API_KEY")
+            .env("GOOGLE_GEMINI_BASE_URL", url)
+            .env("OPENAI_API_KEY", key)
+            .env("OPENAI_BASE_URL", format!("{url}/v1beta/openai"))
+            .kill_on_drop(true)
+            .spawn();
+        let mut child = child.map_err(|error| format!("cannot run {shown}: {error}"))?;
+        let (rings, rung) = oneshot::channel();
+        let ending = tokio::spawn(async move {
+            let status = child.wait().await.map_err(|error| format!("cannot wait for {shown}: {error}"));
+            let _ = rings.send(());
+            status
+        });
+        Ok((Self { ending }, rung))
+    }
+
+    /// How it ended; one that still runs is killed.
+    pub(super) async fn end(self) -> Result<ExitCode, String> {
+        if !self.ending.is_finished() {
+            self.ending.abort();
+        }
+        match self.ending.await {
+            Ok(status) => Ok(code(status?)),
+            Err(_) => Err("the command was ended before it was done".to_owned()),
+        }
+    }
+}
+
+/// The program's own code; one that a signal ended has none, and counts as failed.
+fn code(status: ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
