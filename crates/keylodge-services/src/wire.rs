@@ -2,12 +2,14 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::CONTENT_TYPE;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use keylodge_api::proto_json::{self, Message};
 use keylodge_api::status::{JSON, json_bytes};
 use keylodge_api::{Code, Status};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::query::Query;
 use crate::{Limits, Lodge};
@@ -63,4 +65,24 @@ pub(crate) fn answer<T: Serialize>(message: &T, query: &Query) -> Result<Respons
     let mut response = Response::new(Body::from(bytes));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     Ok(response)
+}
+
+/// An answer of other surfaces than Google's own, on one line.
+pub(crate) fn json(body: &Value) -> Response {
+    let mut response = Response::new(Body::from(json_bytes(body, false)));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// The content type of server-sent events.
+pub(crate) const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// A streamed answer, of which proxies in between must pass each chunk on at once.
+pub(crate) fn streamed(body: Body, content_type: HeaderValue) -> Response {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
 }

@@ -14,6 +14,9 @@ use crate::sqlite::BUSY_SECONDS_MAX;
 /// How large the write-ahead log stays on disk after a large step, in bytes.
 const LOG_BYTES: &str = "67108864";
 
+/// How long a step waits for the file, or for a connection to it.
+const WAIT: Duration = Duration::from_secs(BUSY_SECONDS_MAX);
+
 /// The connections to a file: one that writes, and some that read.
 #[derive(Clone, Debug)]
 pub(crate) struct File {
@@ -35,16 +38,7 @@ pub(crate) async fn open(
     cache: &'static str,
     readers: u32,
 ) -> Result<File, OpenFileError> {
-    let wait = Duration::from_secs(BUSY_SECONDS_MAX);
-    let sqlite = SqliteConnectOptions::new()
-        .filename(file)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .pragma("journal_size_limit", LOG_BYTES)
-        .pragma("cache_size", cache)
-        .busy_timeout(wait);
-    let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(wait);
+    let sqlite = options(file, cache).pragma("journal_size_limit", LOG_BYTES);
     let writer = pool(1).connect_with(sqlite.clone()).await.map_err(StoreError::from)?;
     let migration = |(number, name, sql): &Step| {
         Migration::new(*number, (*name).into(), MigrationType::Simple, (*sql).into_sql_str(), false)
@@ -55,6 +49,22 @@ pub(crate) async fn open(
         other => OpenFileError::Store(sqlx::Error::Migrate(Box::new(other)).into()),
     })?;
     Ok(File { writer, readers: pool(readers).connect_lazy_with(sqlite) })
+}
+
+/// How every SQLite file of ours is opened: a write that was answered is on disk.
+pub(crate) fn options(file: &Path, cache: &'static str) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("cache_size", cache)
+        .busy_timeout(WAIT)
+}
+
+/// A pool of so many connections.
+pub(crate) fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(WAIT)
 }
 
 impl File {

@@ -13,8 +13,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_core::Stream;
-use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use keylodge_api::gemini::{
     AnswerContent, AnswerPart, Candidate, FinishReason, GenerateContentResponse, UsageMetadata,
 };
@@ -25,6 +23,7 @@ use tokio::time::{Instant, Sleep};
 use super::functions::{Answered, Functions};
 use crate::bill::{BROKEN, Bill};
 use crate::query::Query;
+use crate::wire::{self, EVENTS};
 use crate::{Lodge, ModelEntry, failure};
 
 /// Makes the chunks of one answer. When it is dropped, the tokens that were really used are counted.
@@ -129,17 +128,11 @@ impl Framing {
 
     /// A streamed answer with this body.
     pub(super) fn response(self, body: Body) -> Response {
-        let mut response = Response::new(body);
         let content_type = match self {
-            Self::Sse => HeaderValue::from_static("text/event-stream"),
+            Self::Sse => EVENTS,
             Self::Array => JSON,
         };
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, content_type);
-        // Proxies in between must pass each chunk on at once.
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-        response
+        wire::streamed(body, content_type)
     }
 
     pub(super) fn chunk(self, json: &[u8], first: bool) -> Vec<u8> {

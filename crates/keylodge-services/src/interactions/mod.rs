@@ -27,9 +27,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::Request;
-use http::header::CONTENT_TYPE;
 use keylodge_api::Envelope;
-use keylodge_api::status::{JSON, json_bytes};
 use keylodge_gate::{Pass, Surface};
 use keylodge_rules::Refusal;
 use serde_json::{Value, json};
@@ -143,13 +141,13 @@ async fn create(calling: &mut Calling<'_>, body: Body) -> Result<Response, Failu
             if stores {
                 keeping.add(&interaction).await?;
             }
-            json_response(&interaction.wire(&[]))
+            wire::json(&interaction.wire(&[]))
         }
         Said::Pieces(pieces) if in_background => {
             keeping.add(&interaction).await?;
             let begun = interaction.wire(&[]);
             let live = Background::begin(lodge, project, interaction, input, previous, pieces);
-            if streams { streams::follow(live.follow(), Told::default()) } else { json_response(&begun) }
+            if streams { streams::follow(live.follow(), Told::default()) } else { wire::json(&begun) }
         }
         Said::Pieces(pieces) => {
             let keep = stores.then(|| streams::Keep { lodge: lodge.clone(), project, input, previous });
@@ -194,20 +192,20 @@ async fn get(calling: &Calling<'_>, id: &str) -> Result<Response, Fault> {
             return Ok(streams::follow(live.follow(), told));
         }
         let input = if with_input { live.input.as_slice() } else { &[] };
-        return Ok(json_response(&live.follow().borrow().wire(input)));
+        return Ok(wire::json(&live.follow().borrow().wire(input)));
     }
     let Kept { interaction, input } = keep::get(lodge, project, id).await?;
     if streams {
         return Ok(streams::again(&interaction, told));
     }
-    Ok(json_response(&interaction.wire(if with_input { &input } else { &[] })))
+    Ok(wire::json(&interaction.wire(if with_input { &input } else { &[] })))
 }
 
 /// Ends an interaction that is being answered in the background.
 async fn cancel(calling: &Calling<'_>, id: &str) -> Result<Response, Fault> {
     let (lodge, project) = (calling.lodge, calling.pass.project());
     if let Some(live) = lodge.background.find(project, id) {
-        return Ok(json_response(&live.cancel().await.wire(&[])));
+        return Ok(wire::json(&live.cancel().await.wire(&[])));
     }
     let Kept { interaction, .. } = keep::get(lodge, project, id).await?;
     let message = format!("Interaction {id} is not in progress: it is {}.", interaction.state.as_str());
@@ -220,16 +218,10 @@ async fn delete(calling: &Calling<'_>, id: &str) -> Result<Response, Fault> {
         live.cancel().await;
     }
     keep::delete(lodge, project, id).await?;
-    Ok(json_response(&json!({})))
+    Ok(wire::json(&json!({})))
 }
 
 /// Ids of the form that Google's have; nobody can guess one.
 fn new_id(lodge: &Lodge) -> String {
     format!("v1_{}", BASE64_URL_SAFE_NO_PAD.encode(lodge.random::<24>()))
-}
-
-fn json_response(body: &Value) -> Response {
-    let mut response = Response::new(Body::from(json_bytes(body, false)));
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
-    response
 }

@@ -7,8 +7,6 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use keylodge_rules::ProjectNumber;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -19,6 +17,7 @@ use super::interaction::Interaction;
 use super::keep::Keeping;
 use crate::Lodge;
 use crate::gemini::inside::Pieces;
+use crate::wire::{self, EVENTS};
 
 /// What keeps an interaction once it is over.
 pub(super) struct Keep {
@@ -39,7 +38,7 @@ pub(super) fn answer(lodge: &Lodge, interaction: Interaction, pieces: Pieces, ke
         told: Told::default(),
         ready: VecDeque::new(),
     };
-    sse(Body::from_stream(stream::unfold(telling, Telling::next)))
+    wire::streamed(Body::from_stream(stream::unfold(telling, Telling::next)), EVENTS)
 }
 
 struct Telling {
@@ -97,7 +96,7 @@ impl Telling {
 /// A stream that tells an interaction which is answered in the background, from a place on.
 pub(super) fn follow(state: watch::Receiver<Interaction>, told: Told) -> Response {
     let following = Following { state, told, is_new: true, is_over: false, ready: VecDeque::new() };
-    sse(Body::from_stream(stream::unfold(following, Following::next)))
+    wire::streamed(Body::from_stream(stream::unfold(following, Following::next)), EVENTS)
 }
 
 struct Following {
@@ -133,15 +132,5 @@ impl Following {
 /// A stream that tells an interaction which is over, from a place on.
 pub(super) fn again(interaction: &Interaction, mut told: Told) -> Response {
     let said: Vec<Bytes> = told.look(interaction).into_iter().chain([events::done()]).collect();
-    sse(Body::from(said.concat()))
-}
-
-fn sse(body: Body) -> Response {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // Proxies in between must pass each event on at once.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
+    wire::streamed(Body::from(said.concat()), EVENTS)
 }

@@ -15,18 +15,19 @@ use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_core::Stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Request};
-use keylodge_api::status::{JSON, json_bytes};
+use http::Request;
+use http::header::RETRY_AFTER;
+use keylodge_api::status::json_bytes;
 use keylodge_api::{Code, Envelope, Status};
 use keylodge_gate::{Pass, Surface};
 use serde_json::{Value, json};
 
+use crate::Lodge;
 use crate::bill::outcome;
 use crate::calling::Calling;
 use crate::gemini::identify::Verb;
 use crate::gemini::inside::{self, Fault, Heard, Pieces, Said, Unanswered};
-use crate::{Lodge, wire};
+use crate::wire::{self, EVENTS};
 use answer::{Answering, Chunking};
 use identify::Call;
 pub(crate) use identify::target;
@@ -74,7 +75,7 @@ async fn chat(calling: &mut Calling<'_>, body: Body) -> Result<Response, Unanswe
     let Heard { said, headers } = calling.ask(&chat.model, verb, &chat.body, &mut bill).await?;
     let answering = Answering::new(&chat, lodge.now().micros().div_euclid(1_000_000));
     let mut response = match said {
-        Said::Whole(said) => json_response(&answering.whole(&said)),
+        Said::Whole(said) => wire::json(&answering.whole(&said)),
         Said::Pieces(pieces) => streamed(pieces, answering.stream()),
     };
     response.headers_mut().extend(headers);
@@ -102,7 +103,7 @@ async fn models(calling: &Calling<'_>, name: Option<&str>) -> Result<Response, U
     if let Some(bill) = &mut bill {
         bill.outcome = found.as_ref().map_or_else(|fault| outcome(fault.http), |_| "ok");
     }
-    Ok(json_response(&found?))
+    Ok(wire::json(&found?))
 }
 
 /// A model in OpenAI's form. Whether Google's ids begin with `models/` is UNCONFIRMED; both forms are taken.
@@ -115,15 +116,9 @@ fn model(of_gemini: &Value) -> Value {
     })
 }
 
-fn json_response(body: &Value) -> Response {
-    let mut response = Response::new(Body::from(json_bytes(body, false)));
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
-    response
-}
-
 /// An error, as Google sends it here.
 fn said_no(fault: &Fault) -> Response {
-    let mut response = json_response(&json!([{"error": fault.error}]));
+    let mut response = wire::json(&json!([{"error": fault.error}]));
     *response.status_mut() = fault.http;
     if let Some(retry_after) = &fault.retry_after {
         response.headers_mut().insert(RETRY_AFTER, retry_after.clone());
@@ -133,13 +128,7 @@ fn said_no(fault: &Fault) -> Response {
 
 fn streamed(pieces: Pieces, chunking: Chunking) -> Response {
     let chunks = Chunks { pieces: Some(pieces), chunking, ready: VecDeque::new() };
-    let mut response = Response::new(Body::from_stream(chunks));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // Proxies in between must pass each chunk on at once.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
+    wire::streamed(Body::from_stream(chunks), EVENTS)
 }
 
 /// The body of a streamed answer.

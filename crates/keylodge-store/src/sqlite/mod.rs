@@ -15,14 +15,14 @@ mod upstreams;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use keylodge_rules::audit::AuditKey;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::SqlitePool;
 use sqlx::{SqlSafeStr, Sqlite, Transaction};
 
+use crate::file;
 use crate::{MasterKey, OpenError, StoreError};
 use row::Columns;
 
@@ -69,21 +69,11 @@ impl Store {
     /// # Errors
     /// When the file cannot be opened, a newer Keylodge wrote its schema, or it was made under another master key.
     pub async fn open(file: &Path, master: &MasterKey, options: StoreOptions) -> Result<Self, OpenError> {
-        let wait = Duration::from_secs(BUSY_SECONDS_MAX);
-        let sqlite = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            // What is deleted is overwritten: strings of keys, and hashes that other gateways gave them.
-            .pragma("secure_delete", "ON")
-            .pragma("cache_size", CACHE)
-            .busy_timeout(wait);
-        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(wait);
-        let writer = pool(1).connect_with(sqlite.clone()).await?;
+        // What is deleted is overwritten: strings of keys, and hashes that other gateways gave them.
+        let sqlite = file::options(file, CACHE).foreign_keys(true).pragma("secure_delete", "ON");
+        let writer = file::pool(1).connect_with(sqlite.clone()).await?;
         migrations().run(&writer).await.map_err(|error| sqlx::Error::Migrate(Box::new(error)))?;
-        let readers = pool(READERS).min_connections(READERS).connect_with(sqlite).await?;
+        let readers = file::pool(READERS).min_connections(READERS).connect_with(sqlite).await?;
         let store = Self(Arc::new(Parts { writer, readers, audit_key: master.audit_key(), options }));
         if !store.is_under(master).await? {
             return Err(OpenError::OtherMasterKey);

@@ -5,25 +5,13 @@
 
 import { GoogleGenAI } from '@google/genai';
 
+import { check, raised } from './checks.mjs';
+
 const scripted = process.argv[2] === 'script';
 const model = 'gemini-3-flash-preview';
 const story = 'Once upon a time.';
 
 const ai = new GoogleGenAI({});
-
-function check(what, holds, shown) {
-  console.log(holds ? 'ok' : 'FAILED', what, holds ? '' : JSON.stringify(shown ?? null));
-  if (!holds) process.exit(1);
-}
-
-async function raised(call) {
-  try {
-    await call();
-  } catch (error) {
-    return error;
-  }
-  return null;
-}
 
 const text = (interaction) => interaction.steps.at(-1).content[0].text;
 

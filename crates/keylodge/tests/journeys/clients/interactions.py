@@ -6,6 +6,7 @@ known) or `model` (they are not).
 
 import sys
 
+from checks import check, raised
 from google import genai
 
 SCRIPTED = sys.argv[1] == "script"
@@ -13,20 +14,6 @@ MODEL = "gemini-3-flash-preview"
 STORY = "Once upon a time."
 
 client = genai.Client()
-
-
-def check(what, holds, shown=""):
-    print("ok" if holds else "FAILED", what, "" if holds else shown, flush=True)
-    if not holds:
-        sys.exit(1)
-
-
-def raised(call):
-    try:
-        call()
-    except Exception as error:
-        return error
-    return None
 
 
 def status(error):
@@ -47,7 +34,7 @@ def create():
     found = client.interactions.get(interaction.id)
     check("it is found again", text(found) == text(interaction) and found.id == interaction.id, found)
     client.interactions.delete(interaction.id)
-    error = raised(lambda: client.interactions.get(interaction.id))
+    error = raised(Exception, lambda: client.interactions.get(interaction.id))
     check("deleted, it is not found", error is not None and status(error) == 404, error)
 
 
@@ -81,11 +68,11 @@ def background():
 
 def mistakes():
     wrong = genai.Client(api_key="not-a-key")
-    error = raised(lambda: wrong.interactions.create(model=MODEL, input="Hi"))
+    error = raised(Exception, lambda: wrong.interactions.create(model=MODEL, input="Hi"))
     check("a wrong key is a 400 that says so", status(error) == 400 and "API key not valid" in str(error), error)
-    error = raised(lambda: client.interactions.create(model="gemini-9", input="Hi"))
+    error = raised(Exception, lambda: client.interactions.create(model="gemini-9", input="Hi"))
     check("an unknown model is a 404", status(error) == 404, error)
-    error = raised(lambda: client.interactions.create(model=MODEL, input="Hi", previous_interaction_id="v1_none"))
+    error = raised(Exception, lambda: client.interactions.create(model=MODEL, input="Hi", previous_interaction_id="v1_none"))
     check("an unknown interaction is a 404", status(error) == 404 and "v1_none" in str(error), error)
 
 

@@ -5,32 +5,14 @@
 
 import { ApiError, GoogleGenAI } from '@google/genai';
 
+import { all, check, raised } from './checks.mjs';
+
 const scripted = process.argv[2] === 'script';
 const model = 'gemini-2.0-flash';
 const story = 'Once upon a time.';
 const contents = 'Write a story about a magic backpack.';
 
 const ai = new GoogleGenAI({});
-
-function check(what, holds, shown) {
-  console.log(holds ? 'ok' : 'FAILED', what, holds ? '' : JSON.stringify(shown ?? null));
-  if (!holds) process.exit(1);
-}
-
-async function raised(call) {
-  try {
-    await call();
-  } catch (error) {
-    return error;
-  }
-  return null;
-}
-
-async function all(stream) {
-  const items = [];
-  for await (const item of await stream) items.push(item);
-  return items;
-}
 
 async function generate() {
   const answer = await ai.models.generateContent({ model, contents });

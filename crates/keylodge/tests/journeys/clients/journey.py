@@ -7,6 +7,7 @@ known) or `model` (they are not).
 import asyncio
 import sys
 
+from checks import check, raised
 from google import genai
 from google.genai import errors, types
 
@@ -16,20 +17,6 @@ STORY = "Once upon a time."
 PROMPT = "Write a story about a magic backpack."
 
 client = genai.Client()
-
-
-def check(what, holds, shown=""):
-    print("ok" if holds else "FAILED", what, "" if holds else shown, flush=True)
-    if not holds:
-        sys.exit(1)
-
-
-def raised(kind, call):
-    try:
-        call()
-    except kind as error:
-        return error
-    return None
 
 
 def generate():

@@ -5,25 +5,13 @@
 
 import OpenAI from 'openai';
 
+import { check, raised } from './checks.mjs';
+
 const scripted = process.argv[2] === 'script';
 const model = 'gemini-2.0-flash';
 const story = 'Once upon a time.';
 
 const client = new OpenAI({ maxRetries: 0 });
-
-function check(what, holds, shown) {
-  console.log(holds ? 'ok' : 'FAILED', what, holds ? '' : JSON.stringify(shown ?? null));
-  if (!holds) process.exit(1);
-}
-
-async function raised(call) {
-  try {
-    await call();
-  } catch (error) {
-    return error;
-  }
-  return null;
-}
 
 const messages = [{ role: 'user', content: 'Write a story about a magic backpack.' }];
 

@@ -7,26 +7,13 @@ known) or `model` (they are not).
 import sys
 
 import openai
+from checks import check, raised
 
 SCRIPTED = sys.argv[1] == "script"
 MODEL = "gemini-2.0-flash"
 STORY = "Once upon a time."
 
 client = openai.OpenAI(max_retries=0)
-
-
-def check(what, holds, shown=""):
-    print("ok" if holds else "FAILED", what, "" if holds else shown, flush=True)
-    if not holds:
-        sys.exit(1)
-
-
-def raised(kind, call):
-    try:
-        call()
-    except kind as error:
-        return error
-    return None
 
 
 def asked(text, **more):

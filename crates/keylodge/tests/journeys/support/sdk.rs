@@ -87,7 +87,9 @@ pub(crate) fn run_python_as_owner(server: &Server, packages: &Path, program: &st
 pub(crate) fn run_javascript(server: &Server, sdk: &Path, program: &str, mode: &str) -> String {
     let folder = Folder::new();
     std::os::unix::fs::symlink(sdk.join("node_modules"), folder.path().join("node_modules")).expect("a link is made");
-    fs::copy(client(program), folder.path().join(program)).expect("a file can be copied");
+    for file in [program, "checks.mjs"] {
+        fs::copy(client(file), folder.path().join(file)).expect("a file can be copied");
+    }
     let mut node = Command::new("node");
     node.arg(folder.path().join(program)).arg(mode);
     run(server, node)
