@@ -37,10 +37,19 @@ impl<'call> Calling<'call> {
         &self.parts.headers
     }
 
-    /// Asks the gate once more, now that the model is known.
-    pub(crate) fn of_model(&mut self, model: &str) -> Result<(), Unanswered> {
+    /// Nobody waits for the answer: how long the caller would have waited means nothing.
+    pub(crate) fn without_timeout(&mut self) {
+        self.parts.headers.remove("x-server-timeout");
+        self.deadline = inside::deadline(self.lodge, &self.parts.headers);
+    }
+
+    /// Asks the gate once more, now that the model is known, and the method, where that is another than the path's.
+    pub(crate) fn of_model(&mut self, model: &str, method: Option<String>) -> Result<(), Unanswered> {
         let extensions = &self.parts.extensions;
-        let target = extensions.get::<Target>().cloned().unwrap_or_else(|| Target::new("")).of_model(model);
+        let mut target = extensions.get::<Target>().cloned().unwrap_or_else(|| Target::new("")).of_model(model);
+        if let Some(method) = method {
+            target.method = method.into();
+        }
         let (credentials, peer) = (Credentials::of(extensions), Peer::of(extensions));
         let judge = &self.lodge.judge;
         let admitted = judge.admit(credentials, self.surface, &target, &self.parts.headers, peer, judge.now());

@@ -6,6 +6,8 @@ use keylodge_api::proto_json::MISTAKES_MAX;
 use keylodge_api::status::FieldViolation;
 use serde_json::{Map, Value};
 
+use crate::gemini::identify::MODEL_CHARS_MAX;
+
 /// A request's fields, and what is wrong with them so far.
 pub(crate) struct Reading {
     request: Map<String, Value>,
@@ -65,6 +67,22 @@ impl Reading {
         }
         self.refuse(name, "it is a string");
         None
+    }
+
+    /// The model, as the caller wrote it and as the gate, limits and prices know it: without one `models/`.
+    pub(crate) fn model(&mut self) -> (String, String) {
+        let asked = self.text("model").unwrap_or_default();
+        let name = asked.strip_prefix("models/").unwrap_or(&asked).to_owned();
+        if asked.is_empty() {
+            self.refuse("model", "model is not specified");
+        } else if name.len() > MODEL_CHARS_MAX || name.contains('/') || matches!(name.as_str(), "" | "." | "..") {
+            self.refuse(
+                "model",
+                &format!("it is the name of a model, at most {MODEL_CHARS_MAX} characters, without '/'"),
+            );
+            return (String::new(), String::new());
+        }
+        (asked, name)
     }
 
     pub(crate) fn flag(&mut self, name: &str, default: bool) -> bool {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use keylodge_rules::{ProjectNumber, Timestamp};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
 
 use crate::error::{OpenFileError, StoreError};
 use crate::file::{self, File};
@@ -21,6 +21,14 @@ const CACHE: &str = "-512";
 
 /// How many interactions one purge removes at once, so that others need not wait long.
 const AT_ONCE: u32 = 500;
+
+/// The ids of a chain: from ?1 on, of project ?2, at ?3, at most ?4 of them.
+const CHAIN: &str = "WITH RECURSIVE chain (link, depth) AS (
+     SELECT ?1, 0
+     UNION ALL
+     SELECT i.previous, depth + 1 FROM chain JOIN interactions i ON i.id = link
+     WHERE i.project = ?2 AND i.expires_at > ?3 AND i.previous IS NOT NULL AND depth + 1 < ?4)";
+const CHAINED: &str = "FROM chain JOIN interactions i ON i.id = link WHERE i.project = ?2 AND i.expires_at > ?3";
 
 /// What the file is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +142,24 @@ impl Interactions {
         row.map(|row| record(&row, project)).transpose()
     }
 
+    /// How much [`Interactions::chain`] would read, in bytes.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn chain_bytes(
+        &self,
+        project: ProjectNumber,
+        id: &str,
+        now: Timestamp,
+        longest: u32,
+    ) -> Result<u64, StoreError> {
+        let sql = format!("{CHAIN} SELECT coalesce(sum(length(i.said)), 0) AS bytes {CHAINED}");
+        let row = sqlx::query(AssertSqlSafe(sql));
+        let row = row.bind(id).bind(signed(project)).bind(now.micros()).bind(longest);
+        let bytes: i64 = column(&row.fetch_one(&self.0.0.readers).await?, "bytes")?;
+        u64::try_from(bytes).map_err(|_| contradiction("said"))
+    }
+
     /// An interaction and those that it goes on from, the newest first. At most `longest`; where one is gone, those
     /// before it are not there either.
     ///
@@ -146,15 +172,7 @@ impl Interactions {
         now: Timestamp,
         longest: u32,
     ) -> Result<Vec<InteractionRecord>, StoreError> {
-        let rows = sqlx::query(
-            "WITH RECURSIVE chain (link, depth) AS (
-                 SELECT ?1, 0
-                 UNION ALL
-                 SELECT i.previous, depth + 1 FROM chain JOIN interactions i ON i.id = link
-                 WHERE i.project = ?2 AND i.expires_at > ?3 AND i.previous IS NOT NULL AND depth + 1 < ?4)
-             SELECT i.* FROM chain JOIN interactions i ON i.id = link
-             WHERE i.project = ?2 AND i.expires_at > ?3 ORDER BY depth",
-        );
+        let rows = sqlx::query(AssertSqlSafe(format!("{CHAIN} SELECT i.* {CHAINED} ORDER BY depth")));
         let rows = rows.bind(id).bind(signed(project)).bind(now.micros()).bind(longest);
         let rows = rows.fetch_all(&self.0.0.readers).await?;
         rows.iter().map(|row| record(row, project)).collect()

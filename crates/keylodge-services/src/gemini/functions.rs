@@ -181,6 +181,10 @@ fn declared(request: &GenerateContentRequest, mistakes: &mut Mistakes) -> Vec<De
             for (number, declaration) in value.as_array().into_iter().flatten().enumerate() {
                 let path = format!("tools[{at}].function_declarations[{number}]");
                 let Some(read) = declaration_of(declaration, &path, mistakes) else { continue };
+                if all.len() == DECLARED_MAX {
+                    mistakes.refuse("tools", &format!("at most {DECLARED_MAX} functions can be declared here"));
+                    return all;
+                }
                 if all.iter().any(|other| other.name == read.name) {
                     mistakes.refuse(&format!("{path}.name"), "two functions have this name");
                 } else {
@@ -188,9 +192,6 @@ fn declared(request: &GenerateContentRequest, mistakes: &mut Mistakes) -> Vec<De
                 }
             }
         }
-    }
-    if all.len() > DECLARED_MAX {
-        mistakes.refuse("tools", &format!("at most {DECLARED_MAX} functions can be declared here"));
     }
     all
 }

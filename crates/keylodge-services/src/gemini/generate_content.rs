@@ -21,8 +21,8 @@ pub(super) async fn answer(lodge: &Lodge, mut asked: Asked<'_>, body: Body) -> R
     let mut answering = Answering::new(lodge, entry, asked.bill.take());
     let whole = in_time(asked.deadline, async {
         let mut generation = engine.generate(generate).await?;
-        let (text, finish, output_tokens) = collect(&mut generation).await?;
         answering.begin(generation.prompt_tokens);
+        let (text, finish, output_tokens) = collect(&mut generation, &mut answering).await?;
         let (parts, reason) = answering.last_parts(functions.as_ref(), text, finish);
         Ok(answering.chunk(parts, Some(reason), output_tokens))
     });
@@ -33,11 +33,15 @@ pub(super) async fn answer(lodge: &Lodge, mut asked: Asked<'_>, body: Body) -> R
 }
 
 /// Waits for the whole text. Dropping this half-way ends the generation.
-async fn collect(generation: &mut Generation) -> Result<(String, Finish, u64), ModelError> {
+async fn collect(generation: &mut Generation, answering: &mut Answering) -> Result<(String, Finish, u64), ModelError> {
     let mut whole = String::new();
     while let Some(event) = generation.next().await {
         match event? {
-            Event::Piece { text, .. } => whole.push_str(&text),
+            Event::Piece { text, output_tokens } => {
+                whole.push_str(&text);
+                // Whoever leaves has had them made.
+                answering.wrote(output_tokens);
+            }
             Event::Finished { reason, output_tokens } => return Ok((whole, reason, output_tokens)),
         }
     }

@@ -92,7 +92,12 @@ impl Wanted<'_> {
         let response = match call.answer(&parts, Body::from(body.to_string())).await {
             Ok(response) => response,
             Err(Failure::Status(status)) => status.response(envelope),
-            Err(Failure::Refused(refusal)) => return Err(Unanswered::Refused(refusal)),
+            Err(Failure::Refused(refusal)) => {
+                if let Some(bill) = bill.take() {
+                    bill.void();
+                }
+                return Err(Unanswered::Refused(refusal));
+            }
         };
         if let Some(bill) = bill {
             bill.outcome = outcome(response.status());
@@ -183,12 +188,14 @@ fn error_of(bytes: &[u8]) -> Option<Value> {
 pub(crate) struct Pieces {
     body: Option<Body>,
     line: Vec<u8>,
+    /// Whether a piece has said why the answer ends.
+    is_complete: bool,
     ready: std::collections::VecDeque<Result<Value, Fault>>,
 }
 
 impl Pieces {
     fn new(body: Body) -> Self {
-        Self { body: Some(body), line: Vec::new(), ready: std::collections::VecDeque::new() }
+        Self { body: Some(body), line: Vec::new(), is_complete: false, ready: std::collections::VecDeque::new() }
     }
 
     /// Reads lines: each `data:` holds a whole piece, as Google and we write them.
@@ -210,7 +217,13 @@ impl Pieces {
         let Some(data) = line.strip_prefix(b"data:") else { return };
         let Ok(piece) = serde_json::from_slice::<Value>(data) else { return self.end(Some(broke_off())) };
         match piece.get("error") {
-            None => self.ready.push_back(Ok(piece)),
+            None => {
+                let ends = |candidate: &Value| candidate.get("finishReason").is_some();
+                self.is_complete |=
+                    piece["candidates"].as_array().is_some_and(|candidates| candidates.iter().any(ends))
+                        || piece["promptFeedback"].get("blockReason").is_some();
+                self.ready.push_back(Ok(piece));
+            }
             Some(error) => {
                 let code = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
                 let http = code.and_then(|code| StatusCode::from_u16(code).ok());
@@ -243,7 +256,13 @@ impl Stream for Pieces {
                     }
                 }
                 Some(Err(_)) => self.end(Some(broke_off())),
-                None => self.end(None),
+                None => {
+                    let line = std::mem::take(&mut self.line);
+                    self.read_line(line.trim_ascii_end());
+                    // Whoever reads it must not take a part of an answer for the whole.
+                    let is_part = self.body.is_some() && !self.is_complete;
+                    self.end(is_part.then(broke_off));
+                }
             }
         }
     }
@@ -263,6 +282,20 @@ mod tests {
     fn pieces_are_read_from_bytes_cut_anywhere() {
         let said = pieces(&["data: {\"a\"", ": 1}\r", "\n\r\ndata: {\"a\": 2}\n\n", ": a comment\n"]);
         assert_eq!(said, [Ok(json!({"a": 1})), Ok(json!({"a": 2}))]);
+    }
+
+    #[tokio::test]
+    async fn a_part_of_an_answer_is_not_taken_for_the_whole() {
+        let last = async |body: &'static str| {
+            let pieces: Vec<_> = futures_util::StreamExt::collect(Pieces::new(Body::from(body))).await;
+            pieces.into_iter().next_back().unwrap()
+        };
+        let whole = "data: {\"candidates\": [{\"finishReason\": \"STOP\"}]}";
+        assert!(last(whole).await.is_ok(), "without an end of its line, too");
+        assert!(last("data: {\"promptFeedback\": {\"blockReason\": \"SAFETY\"}}\n\n").await.is_ok());
+        for part in ["data: {\"candidates\": [{\"index\": 0}]}\n\n", "data: {\"candi"] {
+            assert_eq!(last(part).await.unwrap_err().http, StatusCode::SERVICE_UNAVAILABLE, "{part}");
+        }
     }
 
     #[test]

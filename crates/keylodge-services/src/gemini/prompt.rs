@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use keylodge_api::Status;
 use keylodge_api::gemini::{Content, GenerateContentRequest, GenerationConfig, PartData};
+use keylodge_api::proto_json::MISTAKES_MAX;
 use keylodge_api::status::FieldViolation;
 use keylodge_model::{Engine, Generate, Prompt, Role, Sampling, Turn};
 
@@ -265,7 +266,9 @@ fn sampling(config: &GenerationConfig, random_seed: u32) -> Sampling {
 
 impl Mistakes {
     pub(super) fn add(&mut self, field: &str, description: impl Into<String>) {
-        self.0.push(FieldViolation { field: field.to_owned(), description: description.into() });
+        if self.0.len() < MISTAKES_MAX {
+            self.0.push(FieldViolation { field: field.to_owned(), description: description.into() });
+        }
     }
 
     /// A field that Google knows and this server does not honour.

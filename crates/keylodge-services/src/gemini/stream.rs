@@ -51,6 +51,11 @@ impl Answering {
         self.prompt_tokens = prompt_tokens;
     }
 
+    /// So many tokens were made, whether they are told or not.
+    pub(super) fn wrote(&mut self, output_tokens: u64) {
+        self.output_tokens = output_tokens;
+    }
+
     /// How the answer ended.
     pub(super) fn ended(&mut self, outcome: &'static str) {
         if let Some(bill) = &mut self.bill {
@@ -219,7 +224,10 @@ impl Stream for Chunks {
             let Some(generation) = &mut chunks.generation else { return Poll::Ready(None) };
             let bytes = match std::task::ready!(generation.poll_next(cx)) {
                 Some(Ok(Event::Piece { text, output_tokens })) => {
-                    let Some(text) = chunks.release(text) else { continue };
+                    let Some(text) = chunks.release(text) else {
+                        chunks.answering.wrote(output_tokens);
+                        continue;
+                    };
                     let chunk = chunks.answering.chunk(vec![AnswerPart::Text { text }], None, output_tokens);
                     chunks.frame(&json_bytes(&chunk, chunks.framing == Framing::Array), false)
                 }

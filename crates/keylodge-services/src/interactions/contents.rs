@@ -80,7 +80,12 @@ impl Telling {
                 };
                 let response = match step.get("result") {
                     Some(Value::Object(result)) => Value::Object(result.clone()),
-                    Some(Value::Array(contents)) => json!({"result": texts(contents)}),
+                    Some(Value::Array(items)) if items.iter().all(|item| item["type"] == "text") => {
+                        json!({"result": texts(items)})
+                    }
+                    Some(Value::Array(items)) if items.iter().any(is_data) => {
+                        return self.refuse(&format!("{path}.result"), "results are said as text or JSON here");
+                    }
                     result => json!({"result": result.cloned().unwrap_or_default()}),
                 };
                 let response = if step["is_error"] == true { json!({"error": response}) } else { response };
@@ -163,6 +168,49 @@ impl Telling {
     }
 }
 
+fn is_data(item: &Value) -> bool {
+    matches!(item["type"].as_str(), Some("image" | "audio" | "video" | "document"))
+}
+
+/// A step with nothing in it but what is said to a model, which is all that is kept of it.
+pub(super) fn known(step: &Value) -> Value {
+    let kept: &[&str] = match step["type"].as_str() {
+        Some("user_input" | "model_output") => &["type", "content"],
+        Some("thought") => &["type", "signature"],
+        Some("function_call") => &["type", "id", "name", "arguments"],
+        Some("function_result") => &["type", "call_id", "name", "result", "is_error"],
+        Some("code_execution_call") => &["type", "id", "arguments"],
+        Some("code_execution_result") => &["type", "call_id", "result", "is_error"],
+        _ => &["type"],
+    };
+    let mut known = only(step, kept);
+    if let Some(content) = known.get_mut("content") {
+        let item = |item: &Value| match item {
+            Value::Object(_) => only(item, &["type", "text", "data", "uri", "mime_type"]),
+            other => other.clone(),
+        };
+        *content = match &*content {
+            Value::Array(items) => items.iter().map(item).collect(),
+            single => item(single),
+        };
+    }
+    known
+}
+
+fn only(object: &Value, names: &[&str]) -> Value {
+    let fields = object.as_object().into_iter().flatten().filter(|(name, _)| names.contains(&name.as_str()));
+    Value::Object(fields.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+/// Whether a value is nested no deeper than so many levels.
+pub(super) fn is_flat(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|item| is_flat(item, levels - 1)),
+        Value::Object(fields) => levels > 0 && fields.values().all(|field| is_flat(field, levels - 1)),
+        _ => true,
+    }
+}
+
 fn texts(contents: &[Value]) -> String {
     contents.iter().filter_map(|content| content["text"].as_str()).collect()
 }
@@ -203,13 +251,33 @@ mod tests {
             json!([{"role": "model", "parts": [{"functionCall": {"id": "a", "name": "f", "args": {"x": 1}}}]},
                 {"role": "user", "parts": [{"functionResponse": {"id": "a", "name": "f", "response": {"y": 2}}}]}])
         );
+        assert!(
+            of_steps(
+                before.as_array().unwrap(),
+                &[json!({"type": "function_result", "call_id": "a",
+            "result": [{"type": "image", "data": "AAAA", "mime_type": "image/png"}]})]
+            )
+            .is_err()
+        );
         for (result, response) in [
+            (json!([{"city": "Paris"}]), json!({"result": [{"city": "Paris"}]})),
             (json!("fine"), json!({"result": "fine"})),
             (json!([{"type": "text", "text": "fi"}, {"type": "text", "text": "ne"}]), json!({"result": "fine"})),
         ] {
             let now = json!([{"type": "function_result", "call_id": "a", "result": result}]);
             assert_eq!(told(before.clone(), now)[1]["parts"][0]["functionResponse"]["response"], response);
         }
+    }
+
+    #[test]
+    fn of_a_step_is_kept_what_is_said() {
+        let step = json!({"type": "user_input", "note": "x",
+            "content": [{"type": "text", "text": "Hi", "annotations": [1]}, "odd"]});
+        assert_eq!(known(&step), json!({"type": "user_input", "content": [{"type": "text", "text": "Hi"}, "odd"]}));
+        assert_eq!(
+            known(&json!({"type": "thought", "signature": "s", "summary": [1]})),
+            json!({"type": "thought", "signature": "s"})
+        );
     }
 
     #[test]

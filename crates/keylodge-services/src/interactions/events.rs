@@ -117,14 +117,16 @@ enum Part<'step> {
     Text(&'step str),
     Summary(&'step str),
     /// Told at once.
-    Whole(Value),
+    Data(&'step Value),
+    Signature(&'step str),
+    Arguments(&'step Value),
 }
 
 impl<'step> Part<'step> {
     fn of_piece(piece: &'step Piece) -> (usize, Self) {
         match piece {
             Piece::Text(text) => (text.len(), Part::Text(text)),
-            Piece::Data(data) => (1, Part::Whole(data.clone())),
+            Piece::Data(data) => (1, Part::Data(data)),
         }
     }
 
@@ -134,7 +136,9 @@ impl<'step> Part<'step> {
             Self::Summary(text) => {
                 json!({"type": "thought_summary", "content": {"type": "text", "text": rest(text, told)}})
             }
-            Self::Whole(delta) => delta.clone(),
+            Self::Data(data) => (*data).clone(),
+            Self::Signature(signature) => json!({"type": "thought_signature", "signature": signature}),
+            Self::Arguments(arguments) => json!({"type": "arguments_delta", "arguments": arguments.to_string()}),
         }
     }
 }
@@ -148,14 +152,11 @@ fn rest(text: &str, told: usize) -> &str {
 fn parts(step: &Step) -> Vec<(usize, Part<'_>)> {
     match step {
         Step::Thought { signature, summary } => {
-            let signature = (!signature.is_empty())
-                .then(|| (1, Part::Whole(json!({"type": "thought_signature", "signature": signature}))));
+            let signature = (!signature.is_empty()).then_some((1, Part::Signature(signature)));
             [(summary.len(), Part::Summary(summary))].into_iter().chain(signature).collect()
         }
         Step::Output(pieces) => pieces.iter().map(Part::of_piece).collect(),
-        Step::Call { arguments, .. } => {
-            vec![(1, Part::Whole(json!({"type": "arguments_delta", "arguments": arguments.to_string()})))]
-        }
+        Step::Call { arguments, .. } => vec![(1, Part::Arguments(arguments))],
         Step::Other(_) => Vec::new(),
     }
 }

@@ -123,6 +123,10 @@ impl Interaction {
     /// The answer is all there.
     pub(super) fn finish(&mut self, now: Timestamp) {
         self.updated = now;
+        if self.steps.is_empty() && self.ending != State::Failed {
+            // Callers read the last step, also of an answer that says nothing.
+            self.steps.push(Step::Output(vec![Piece::Text(String::new())]));
+        }
         let waits = self.steps.iter().any(|step| matches!(step, Step::Call { .. }));
         self.state = if waits && self.ending == State::Completed { State::RequiresAction } else { self.ending };
     }
@@ -147,8 +151,8 @@ impl Interaction {
     }
 
     fn take_part(&mut self, part: &Value) {
-        let signature = part["thoughtSignature"].as_str().unwrap_or_default();
         let text = part["text"].as_str();
+        let signature = part["thoughtSignature"].as_str().filter(|_| text != Some("")).unwrap_or_default();
         if part["thought"].as_bool() == Some(true) || !signature.is_empty() {
             let thought = text.filter(|_| part["thought"].as_bool() == Some(true)).unwrap_or_default();
             self.take_thought(signature, thought);
@@ -157,6 +161,10 @@ impl Interaction {
             }
         }
         if let Some(text) = text {
+            if text.is_empty() {
+                // The end of a stream, often with a signature: it says nothing, and callers read the last step.
+                return;
+            }
             if let Piece::Text(said) = self.output(|last| matches!(last, Piece::Text(_)), || Piece::Text(String::new()))
             {
                 said.push_str(text);
@@ -180,13 +188,21 @@ impl Interaction {
             self.output(|_| false, || Piece::Data(data));
         } else if let Some(code) = part.get("executableCode") {
             let language = code["language"].as_str().unwrap_or_default().to_ascii_lowercase();
-            let arguments = json!({"language": language, "code": code["code"]});
-            self.steps
-                .push(Step::Other(json!({"type": "code_execution_call", "id": code["id"], "arguments": arguments})));
+            let arguments = json!({"language": language, "code": code["code"].as_str().unwrap_or_default()});
+            let id = code["id"].as_str().map_or_else(|| format!("call_{}", self.steps.len()), str::to_owned);
+            self.steps.push(Step::Other(json!({"type": "code_execution_call", "id": id, "arguments": arguments})));
         } else if let Some(result) = part.get("codeExecutionResult") {
             let is_error = result["outcome"] != "OUTCOME_OK";
-            self.steps.push(Step::Other(json!({"type": "code_execution_result", "call_id": result["id"],
-                "result": result["output"], "is_error": is_error})));
+            // Where it does not say, it is of the call before it.
+            let call = self.steps.iter().rev().find_map(|step| match step {
+                Step::Other(step) if step["type"] == "code_execution_call" => step["id"].as_str(),
+                _ => None,
+            });
+            let call = result["id"].as_str().or(call).unwrap_or_default().to_owned();
+            let output = result["output"].as_str().unwrap_or_default();
+            self.steps.push(Step::Other(
+                json!({"type": "code_execution_result", "call_id": call, "result": output, "is_error": is_error}),
+            ));
         }
     }
 
@@ -355,4 +371,41 @@ fn usage(counts: &Value) -> Value {
         usage[ours] = details.iter().map(of).collect();
     }
     usage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(pieces: &[Value]) -> Vec<Value> {
+        let mut interaction =
+            Interaction::new("v1_a".to_owned(), "m".to_owned(), Timestamp::from_micros(0), Map::new());
+        pieces.iter().for_each(|piece| interaction.take(piece));
+        interaction.finish(Timestamp::from_micros(1));
+        assert_eq!(Interaction::read(&interaction.wire(&[])).map(|read| read.wire(&[])), Some(interaction.wire(&[])));
+        interaction.wire_steps()
+    }
+
+    fn piece(parts: &Value) -> Value {
+        json!({"candidates": [{"content": {"parts": parts}}]})
+    }
+
+    #[test]
+    fn the_last_step_is_the_output_even_where_a_stream_ends_with_a_signature() {
+        let said = told(&[piece(&json!([{"text": "Hello"}])), piece(&json!([{"text": "", "thoughtSignature": "s"}]))]);
+        assert_eq!(said, [json!({"type": "model_output", "content": [{"type": "text", "text": "Hello"}]})]);
+        assert_eq!(told(&[]), [json!({"type": "model_output", "content": [{"type": "text", "text": ""}]})]);
+    }
+
+    #[test]
+    fn code_that_ran_has_ids_and_texts() {
+        let parts = json!([{"executableCode": {"language": "PYTHON", "code": "1"}}, {"codeExecutionResult": {"outcome": "OUTCOME_OK"}}]);
+        assert_eq!(
+            told(&[piece(&parts)]),
+            [
+                json!({"type": "code_execution_call", "id": "call_0", "arguments": {"language": "python", "code": "1"}}),
+                json!({"type": "code_execution_result", "call_id": "call_0", "result": "", "is_error": false}),
+            ]
+        );
+    }
 }

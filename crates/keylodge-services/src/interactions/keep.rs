@@ -12,6 +12,9 @@ use crate::{Lodge, failure};
 /// How many interactions one can go on from, one after the other.
 const CHAIN_MAX: u32 = 1000;
 
+/// How large they may be together, as a multiple of the largest request.
+const HISTORY_FACTOR: usize = 2;
+
 /// An interaction that was kept, and what its caller had said.
 pub(super) struct Kept {
     pub(super) interaction: Interaction,
@@ -57,11 +60,35 @@ impl Keeping<'_> {
 /// An interaction of this project.
 pub(super) async fn get(lodge: &Lodge, project: ProjectNumber, id: &str) -> Result<Kept, Fault> {
     let record = lodge.interactions.get(project, id, lodge.now()).await.map_err(|error| away(&error))?;
-    open(lodge, &record.ok_or_else(|| Fault::no_such(id))?)
+    let record = record.ok_or_else(|| Fault::no_such(id))?;
+    if record.in_progress {
+        return abandoned(lodge, &record).await.map_err(|error| away(&error));
+    }
+    open(lodge, &record)
+}
+
+/// Ends an interaction that nobody answers any more: the program stopped, or could not write its end.
+async fn abandoned(lodge: &Lodge, record: &InteractionRecord) -> Result<Kept, StoreError> {
+    let kept = open(lodge, record).unwrap_or_else(|_| Kept {
+        interaction: Interaction::new(record.id.clone(), String::new(), record.created_at, serde_json::Map::new()),
+        input: Vec::new(),
+    });
+    let Kept { mut interaction, input } = kept;
+    interaction.fail(&Fault::stopped(), lodge.now());
+    let previous = record.previous.as_deref();
+    Keeping { lodge, project: record.project, input: &input, previous }.finish(&interaction).await?;
+    Ok(Kept { interaction, input })
 }
 
 /// Everything that was said up to this interaction of the project, as steps, the oldest first.
 pub(super) async fn history(lodge: &Lodge, project: ProjectNumber, id: &str) -> Result<Vec<Value>, Fault> {
+    let bytes =
+        lodge.interactions.chain_bytes(project, id, lodge.now(), CHAIN_MAX).await.map_err(|error| away(&error))?;
+    let bytes_max = lodge.limits.body_bytes_max.saturating_mul(HISTORY_FACTOR);
+    if bytes > bytes_max as u64 {
+        let message = format!("The conversation is larger than {bytes_max} bytes. Begin a new one.");
+        return Err(Fault::new(Word::InvalidRequest, message));
+    }
     let records = lodge.interactions.chain(project, id, lodge.now(), CHAIN_MAX).await.map_err(|error| away(&error))?;
     let Some(oldest) = records.last() else { return Err(Fault::no_such(id)) };
     if records[0].in_progress {
@@ -98,10 +125,7 @@ pub(super) async fn delete(lodge: &Lodge, project: ProjectNumber, id: &str) -> R
 pub async fn settle(lodge: &Lodge) -> Result<usize, StoreError> {
     let records = lodge.interactions.in_progress().await?;
     for record in &records {
-        let Ok(Kept { mut interaction, input }) = open(lodge, record) else { continue };
-        interaction.fail(&Fault::stopped(), lodge.now());
-        let previous = record.previous.as_deref();
-        Keeping { lodge, project: record.project, input: &input, previous }.finish(&interaction).await?;
+        abandoned(lodge, record).await?;
     }
     Ok(records.len())
 }

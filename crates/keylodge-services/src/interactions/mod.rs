@@ -38,7 +38,7 @@ use crate::gemini::identify::Verb;
 use crate::gemini::inside::{Heard, Said, Unanswered};
 use crate::query::Query;
 use crate::{Lodge, wire};
-use background::Background;
+use background::{Background, Begun, Place};
 use events::Told;
 use fault::{Fault, Word};
 use identify::Call;
@@ -115,8 +115,8 @@ async fn of_one(
 
 async fn create(calling: &mut Calling<'_>, body: Body) -> Result<Response, Failure> {
     let lodge = calling.lodge;
-    let (create, body) = match asked(calling, body).await {
-        Ok(asked) => asked,
+    let create = match asked(calling, body).await {
+        Ok(create) => create,
         Err(Failure::Fault(fault)) => {
             calling.count(fault.http).await?;
             return Err(fault.into());
@@ -124,32 +124,38 @@ async fn create(calling: &mut Calling<'_>, body: Body) -> Result<Response, Failu
         Err(refused) => return Err(refused),
     };
     let mut bill = calling.bill().await?;
+    let project = calling.pass.project();
+    let (body, place) = match prepared(calling, &create).await {
+        Ok(prepared) => prepared,
+        Err(fault) => {
+            if let Some(bill) = &mut bill {
+                bill.outcome = outcome(fault.http);
+            }
+            return Err(fault.into());
+        }
+    };
     let in_pieces = create.streams || create.in_background;
     let verb = if in_pieces { Verb::StreamGenerateContent } else { Verb::GenerateContent };
-    if create.in_background {
-        lodge.background.has_room()?;
-    }
     let Heard { said, headers } = calling.ask(&create.model, verb, &body, &mut bill).await?;
-    let Create { asked_model, input, previous, streams, stores, in_background, echoed, .. } = create;
-    let project = calling.pass.project();
+    let Create { asked_model, input, previous, streams, stores, echoed, .. } = create;
     let mut interaction = Interaction::new(new_id(lodge), asked_model, lodge.now(), echoed);
-    let keeping = Keeping { lodge, project, input: &input, previous: previous.as_deref() };
-    let mut response = match said {
-        Said::Whole(said) => {
+    let mut response = match (said, place) {
+        (Said::Whole(said), _) => {
             interaction.take(&said);
             interaction.finish(lodge.now());
             if stores {
+                let keeping = Keeping { lodge, project, input: &input, previous: previous.as_deref() };
                 keeping.add(&interaction).await?;
             }
             wire::json(&interaction.wire(&[]))
         }
-        Said::Pieces(pieces) if in_background => {
-            keeping.add(&interaction).await?;
-            let begun = interaction.wire(&[]);
-            let live = Background::begin(lodge, project, interaction, input, previous, pieces);
-            if streams { streams::follow(live.follow(), Told::default()) } else { wire::json(&begun) }
+        (Said::Pieces(pieces), Some(place)) => {
+            let shown = interaction.wire(&[]);
+            let begun = Begun { project, interaction, input, previous, pieces, place };
+            let live = Background::begin(lodge, begun).await?;
+            if streams { streams::follow(live.follow(), Told::default()) } else { wire::json(&shown) }
         }
-        Said::Pieces(pieces) => {
+        (Said::Pieces(pieces), None) => {
             let keep = stores.then(|| streams::Keep { lodge: lodge.clone(), project, input, previous });
             streams::answer(lodge, interaction, pieces, keep)
         }
@@ -158,19 +164,29 @@ async fn create(calling: &mut Calling<'_>, body: Body) -> Result<Response, Failu
     Ok(response)
 }
 
-/// What is asked, and the body of generateContent that asks it.
-async fn asked(calling: &mut Calling<'_>, body: Body) -> Result<(Create, Value), Failure> {
+/// What is asked, if the gate lets this key ask it of this model.
+async fn asked(calling: &mut Calling<'_>, body: Body) -> Result<Create, Failure> {
     let lodge = calling.lodge;
     let read = wire::bytes(lodge, body).await;
     revision::check(calling.headers())?;
     let create = read.and_then(|bytes| request::read(&bytes)).map_err(|status| Fault::of_status(&status))?;
-    calling.of_model(&create.model)?;
+    calling.of_model(&create.model, None)?;
+    if create.in_background {
+        calling.without_timeout();
+    }
+    Ok(create)
+}
+
+/// The body of generateContent that asks it, and room in the background where that is wanted.
+async fn prepared(calling: &Calling<'_>, create: &Create) -> Result<(Value, Option<Place>), Fault> {
+    let (lodge, project) = (calling.lodge, calling.pass.project());
+    let place = create.in_background.then(|| lodge.background.place(project)).transpose()?;
     let before = match &create.previous {
-        Some(id) => keep::history(lodge, calling.pass.project(), id).await?,
+        Some(id) => keep::history(lodge, project, id).await?,
         None => Vec::new(),
     };
     let body = create.body(&before).map_err(|status| Fault::of_status(&status))?;
-    Ok((create, body))
+    Ok((body, place))
 }
 
 async fn get(calling: &Calling<'_>, id: &str) -> Result<Response, Fault> {

@@ -62,6 +62,13 @@ const SETTINGS: [(&str, &str); 5] = [
     ("stop_sequences", "stopSequences"),
 ];
 
+/// How many labels an interaction has, and how long they are, and other texts that are told again, in bytes.
+const LABELS_MAX: usize = 64;
+const TEXT_BYTES_MAX: usize = 256;
+
+/// How deep what is said may be nested: it is read again from where it is kept, some levels deeper.
+const DEPTH_MAX: usize = 100;
+
 /// Reads the body of a request.
 ///
 /// # Errors
@@ -94,14 +101,16 @@ impl Asked {
                 self.0.refuse(name, "nobody behind this Keylodge does this");
             }
         }
-        if self.0.given("agent").is_some() {
+        let (asked_model, model) = if self.0.given("agent").is_some() {
             self.0.refuse("agent", "there are no agents here; name a model");
+            Default::default()
+        } else {
+            self.0.model()
+        };
+        let input: Vec<Value> = self.input().iter().map(contents::known).collect();
+        if !input.iter().all(|step| contents::is_flat(step, DEPTH_MAX)) {
+            self.0.refuse("input", &format!("it is nested deeper than {DEPTH_MAX} levels"));
         }
-        let asked_model = self.0.text("model").unwrap_or_default();
-        if asked_model.is_empty() && self.0.given("agent").is_none() {
-            self.0.refuse("model", "model is not specified");
-        }
-        let input = self.input();
         let mut body = Map::new();
         if let Some(system) = self.0.text("system_instruction").filter(|text| !text.is_empty()) {
             body.insert("systemInstruction".to_owned(), json!({"parts": [{"text": system}]}));
@@ -122,14 +131,24 @@ impl Asked {
             self.0.refuse("store", "what is answered in the background must be stored");
         }
         let previous = self.0.text("previous_interaction_id").filter(|id| !id.is_empty());
+        if previous.as_ref().is_some_and(|id| id.len() > TEXT_BYTES_MAX) {
+            self.0.refuse("previous_interaction_id", "it is the id of an interaction");
+        }
         let mut echoed = Map::new();
-        for name in ["previous_interaction_id", "service_tier", "labels"] {
-            if let Some(value) = self.0.given(name) {
-                echoed.insert(name.to_owned(), value.clone());
+        if let Some(previous) = &previous {
+            echoed.insert("previous_interaction_id".to_owned(), previous.clone().into());
+        }
+        if let Some(tier) = self.0.text("service_tier") {
+            if tier.len() > TEXT_BYTES_MAX {
+                self.0.refuse("service_tier", "it is flex, standard, priority or deferred");
             }
+            echoed.insert("service_tier".to_owned(), tier.into());
+        }
+        if let Some(labels) = self.labels() {
+            echoed.insert("labels".to_owned(), labels);
         }
         Create {
-            model: asked_model.strip_prefix("models/").unwrap_or(&asked_model).to_owned(),
+            model,
             asked_model,
             input,
             previous,
@@ -139,6 +158,21 @@ impl Asked {
             echoed,
             body,
         }
+    }
+
+    /// What callers tell interactions apart by.
+    fn labels(&mut self) -> Option<Value> {
+        let labels = self.0.given("labels")?.clone();
+        let is_short = |text: &str| text.len() <= TEXT_BYTES_MAX;
+        let fits = labels.as_object().is_some_and(|labels| {
+            labels.len() <= LABELS_MAX
+                && labels.iter().all(|(name, value)| is_short(name) && value.as_str().is_some_and(is_short))
+        });
+        if !fits {
+            let why = format!("it is an object of at most {LABELS_MAX} strings of at most {TEXT_BYTES_MAX} bytes");
+            self.0.refuse("labels", &why);
+        }
+        Some(labels)
     }
 
     /// The input as steps: a text, a content, contents, or steps.
@@ -231,6 +265,9 @@ impl Asked {
             let why = "it is auto, any, none, validated or {\"allowed_tools\": {\"mode\": ..., \"tools\": [...]}}";
             return self.0.refuse("generation_config.tool_choice", why);
         }
+        let names_tools = allowed.and_then(|allowed| allowed.get("tools")).is_some_and(Value::is_array);
+        // Only these modes of generateContent allow some functions; a model may answer in words in both.
+        let mode = if mode == "auto" && names_tools { "validated" } else { &mode };
         let mut calling = json!({"mode": mode.to_ascii_uppercase()});
         if let Some(tools) = allowed.and_then(|allowed| allowed.get("tools")).filter(|tools| tools.is_array()) {
             calling["allowedFunctionNames"] = tools.clone();

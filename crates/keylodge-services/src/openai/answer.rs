@@ -71,10 +71,10 @@ fn text(parts: &[Value]) -> Option<String> {
 
 /// The calls among parts; `from` is how many there were before.
 fn tool_calls(parts: &[Value], from: usize, in_stream: bool) -> Vec<Value> {
-    let calls = parts.iter().filter_map(|part| part.get("functionCall"));
+    let calls = parts.iter().filter_map(|part| Some((part.get("functionCall")?, part.get("thoughtSignature"))));
     calls
         .enumerate()
-        .map(|(at, call)| {
+        .map(|(at, (call, signature))| {
             let at = from + at;
             let id = call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
             // Google's own answers may have none; results must find their way back.
@@ -82,6 +82,10 @@ fn tool_calls(parts: &[Value], from: usize, in_stream: bool) -> Vec<Value> {
             let arguments = call.get("args").cloned().unwrap_or_else(|| json!({})).to_string();
             let mut made =
                 json!({"id": id, "type": "function", "function": {"name": call["name"], "arguments": arguments}});
+            // Where Google puts it, and wants it back.
+            if let Some(signature) = signature.filter(|signature| signature.is_string()) {
+                made["extra_content"] = json!({"google": {"thought_signature": signature}});
+            }
             if in_stream {
                 made["index"] = at.into();
             }

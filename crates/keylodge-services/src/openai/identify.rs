@@ -58,6 +58,11 @@ pub(crate) fn target(method: &Method, uri: &Uri) -> Result<Target, Status> {
     })
 }
 
+/// The method of a chat completion that is streamed, which only the body tells.
+pub(super) fn streaming(version: &str) -> String {
+    format!("google.ai.generativelanguage.{version}.GenerativeService.StreamGenerateContent")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -69,7 +69,7 @@ async fn chat(calling: &mut Calling<'_>, body: Body) -> Result<Response, Unanswe
         Ok(chat) => chat,
         Err(status) => return fail(calling, &status).await,
     };
-    calling.of_model(&chat.model)?;
+    calling.of_model(&chat.model, chat.streams.then(|| identify::streaming(&calling.version)))?;
     let mut bill = calling.bill().await?;
     let verb = if chat.streams { Verb::StreamGenerateContent } else { Verb::GenerateContent };
     let Heard { said, headers } = calling.ask(&chat.model, verb, &chat.body, &mut bill).await?;

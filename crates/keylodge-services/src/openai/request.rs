@@ -78,10 +78,7 @@ struct Asked(Reading);
 impl Asked {
     fn chat(&mut self) -> Chat {
         self.0.refuse_unknown(&[&KNOWN, &WITHOUT_EFFECT]);
-        let asked_model = self.0.text("model").unwrap_or_default();
-        if asked_model.is_empty() {
-            self.0.refuse("model", "model is not specified");
-        }
+        let (asked_model, model) = self.0.model();
         let (system, contents) = self.messages();
         let mut body = Map::new();
         body.insert("contents".to_owned(), contents.into());
@@ -98,7 +95,7 @@ impl Asked {
         }
         let options = self.0.given("stream_options").cloned().unwrap_or_default();
         Chat {
-            model: asked_model.strip_prefix("models/").unwrap_or(&asked_model).to_owned(),
+            model,
             asked_model,
             streams: self.0.flag("stream", false),
             tells_usage: options.get("include_usage").and_then(Value::as_bool).unwrap_or(false),
@@ -235,7 +232,11 @@ impl Asked {
             };
             let id = call["id"].as_str().unwrap_or_default();
             called.insert(id.to_owned(), name.into());
-            parts.push(json!({"functionCall": {"id": id, "name": name, "args": args}}));
+            let mut part = json!({"functionCall": {"id": id, "name": name, "args": args}});
+            if let Some(signature) = call["extra_content"]["google"]["thought_signature"].as_str() {
+                part["thoughtSignature"] = signature.into();
+            }
+            parts.push(part);
         }
         parts
     }

@@ -116,6 +116,20 @@ async fn a_schema_for_the_answer_and_a_demanded_call_exclude_each_other() {
 }
 
 #[tokio::test]
+async fn so_many_functions_can_be_declared_and_no_more() {
+    let house = House::with_bodies(1 << 20).await;
+    let declared = async |count: usize| {
+        let declarations: Vec<Value> = (0..count).map(|number| json!({"name": format!("f{number}")})).collect();
+        let mut body = asked("Hi", "AUTO");
+        body["tools"] = json!([{"functionDeclarations": declarations}]);
+        house.generate(&body).await
+    };
+
+    assert_eq!(declared(64).await.http, 200);
+    assert_eq!(declared(10_000).await.wrong_fields(), ["tools"]);
+}
+
+#[tokio::test]
 async fn declarations_count_as_input() {
     let house = House::with_script("[[reply]]\ntext = 'x'").await;
     let count = async |body: Value| {

@@ -290,6 +290,48 @@ async fn what_is_answered_in_the_background_can_be_ended() {
 }
 
 #[tokio::test]
+async fn one_project_does_not_take_all_the_room_in_the_background() {
+    let house = House::with_script(SLOW).await;
+    let slow = json!({"background": true, "input": "slow"});
+    let theirs = house.key_of("team-blue").await;
+
+    let mut begun = Vec::new();
+    for _ in 0..16 {
+        begun.push(id(&house.interact(&slow).await.ok()));
+    }
+    let (http, code, message) = said_no(&house.interact(&slow).await);
+    assert_eq!((http, code.as_str()), (429, "rate_limit_exceeded"), "{message}");
+    let of_others = Request::post(PATH).header("x-goog-api-key", &theirs);
+    assert_eq!(house.send(of_others.body(Body::from(hi(&slow).to_string())).unwrap()).await.http, 200);
+
+    house.lodge.background.stop().await;
+    assert_eq!(house.look(&format!("/{}", begun[0])).await.ok()["status"], "cancelled");
+    assert_eq!(house.interact(&slow).await.http, 200, "room was given back");
+}
+
+#[tokio::test]
+async fn of_what_is_said_only_that_is_kept() {
+    let house = House::new().await;
+    let said =
+        json!([{"type": "user_input", "note": "x", "content": [{"type": "text", "text": "Hi", "annotations": [1]}]}]);
+
+    let made = house.interact(&json!({"input": said})).await.ok();
+
+    let found = house.look(&format!("/{}?include_input=true", id(&made))).await.ok();
+    assert_eq!(found["steps"][0], json!({"type": "user_input", "content": [{"type": "text", "text": "Hi"}]}));
+    let deep = (0..120).fold(json!("x"), |inner, _| json!([inner]));
+    for (more, field) in [
+        (json!({"input": [{"type": "function_call", "id": "a", "name": "f", "arguments": {"x": deep}}]}), "'input'"),
+        (json!({"labels": {"a": 1}}), "'labels'"),
+        (json!({"labels": {"a": "x".repeat(300)}}), "'labels'"),
+        (json!({"previous_interaction_id": "x".repeat(300)}), "'previous_interaction_id'"),
+    ] {
+        let (http, _, message) = said_no(&house.interact(&more).await);
+        assert!(http == 400 && message.contains(field), "{field}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_stop_left_unanswered_has_failed_after_the_next_start() {
     let house = House::with_script(SLOW).await;
     let begun = id(&house.interact(&json!({"background": true, "input": "slow"})).await.ok());

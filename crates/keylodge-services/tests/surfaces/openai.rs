@@ -135,7 +135,26 @@ async fn mistakes_are_told_in_an_array_with_a_decision_or_a_field() {
     let (http, message) = refused(&house.openai(CHAT, &hi(&json!({"model": "none"}))).await);
     assert_eq!(http, 404);
     assert!(message.starts_with("models/none is not found"), "{message}");
+    for odd in [format!("models/models/{MODEL}"), "a/b".to_owned(), "x".repeat(101), "..".to_owned()] {
+        let (http, message) = refused(&house.openai(CHAT, &hi(&json!({"model": odd}))).await);
+        assert!(http == 400 && message.contains("'model'"), "{odd}: {message}");
+    }
     let answer = house.openai_with(&[], "").await;
     assert!(answer.headers.contains_key("x-keylodge-decision"), "{:?}", answer.headers);
     assert_eq!(refused(&house.openai("/v1beta/openai/images/generations", &json!({})).await).0, 404);
+}
+
+#[tokio::test]
+async fn a_key_for_whole_answers_gets_no_streams() {
+    let house = House::new().await;
+    let target = json!({"service": "generativelanguage.googleapis.com",
+        "methods": ["google.ai.generativelanguage.v1beta.GenerativeService.GenerateContent"]});
+    let key = house.new_string("whole", json!({"restrictions": {"apiTargets": [target]}})).await;
+    let chat = async |more: Value| {
+        let request = Request::post(CHAT).header("authorization", format!("Bearer {key}"));
+        house.send(request.body(Body::from(hi(&more).to_string())).unwrap()).await
+    };
+
+    assert_eq!(chat(json!({})).await.http, 200);
+    assert_eq!(refused(&chat(json!({"stream": true})).await).0, 403);
 }

@@ -2,11 +2,15 @@
 
 use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
 
 use keylodge_rules::KeyString;
 use tokio::process::Command;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// How long a program may go on when the server was stopped.
+const END_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// A running program.
 pub(super) struct Beside {
@@ -31,6 +35,8 @@ impl Beside {
             .env("GEMINI_API_KEY", key)
             // Clients prefer it where it is set.
             .env_remove("GOOGLE_API_KEY")
+            // It would send them to another service.
+            .env_remove("GOOGLE_GENAI_USE_VERTEXAI")
             .env("GOOGLE_GEMINI_BASE_URL", url)
             .env("OPENAI_API_KEY", key)
             .env("OPENAI_BASE_URL", format!("{url}/v1beta/openai"))
@@ -46,14 +52,16 @@ impl Beside {
         Ok((Self { ending }, rung))
     }
 
-    /// How it ended; one that still runs is killed.
-    pub(super) async fn end(self) -> Result<ExitCode, String> {
-        if !self.ending.is_finished() {
-            self.ending.abort();
-        }
-        match self.ending.await {
-            Ok(status) => Ok(code(status?)),
-            Err(_) => Err("the command was ended before it was done".to_owned()),
+    /// How it ended. Where the server was stopped first, it has some time: Ctrl-C on a terminal reaches both of them.
+    /// After that it is killed.
+    pub(super) async fn end(mut self) -> Result<ExitCode, String> {
+        match tokio::time::timeout(END_TIME_MAX, &mut self.ending).await {
+            Ok(Ok(status)) => Ok(code(status?)),
+            Ok(Err(_)) => Err("the command was lost sight of".to_owned()),
+            Err(_) => {
+                self.ending.abort();
+                Err("the command did not end when the server was stopped, and was killed".to_owned())
+            }
         }
     }
 }

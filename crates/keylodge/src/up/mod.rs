@@ -155,6 +155,7 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
     if let Some(saying) = saying {
         saying.abort();
     }
+    lodge.background.stop().await;
     lodge.upstreams.hang_up().await;
     engines::shutdown(&models).await;
     stop.send_replace(true);

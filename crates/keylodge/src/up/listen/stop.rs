@@ -44,8 +44,10 @@ impl StopSignal {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-            () = ended => self.ended = None,
+            () = ended => {}
         }
+        // It is no second signal when the first was given by somebody else.
+        self.ended = None;
     }
 }
 
