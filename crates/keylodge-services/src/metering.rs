@@ -115,9 +115,8 @@ pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// `folded` is the minute up to which usage was folded. It is folded when a minute is over, by the clock: by the number of
-/// rounds, which are a little longer than a second, a fold would have two minutes in it now and then, and take twice the
-/// memory.
+/// `folded` is the minute up to which usage was folded. It is folded when a minute is over, by the clock and not by rounds,
+/// so that it stays half a minute apart from writing who used which key: both take memory.
 async fn write_and_fold(lodge: &Lodge, round: u32, folded: &mut i64, stopping: bool) -> Result<(), StoreError> {
     write(lodge).await?;
     let minute = minute(lodge);

@@ -132,7 +132,7 @@ fn tell(written: Result<(), StoreError>) {
 /// Writes what was gathered, and takes imported keys that were used for the first time under our pepper.
 ///
 /// # Errors
-/// When the database does not answer; what was gathered is lost then.
+/// When the database does not answer; what was gathered and is not written yet is lost then.
 pub async fn write(lodge: &Lodge) -> Result<(), StoreError> {
     write_some(lodge, true).await
 }
