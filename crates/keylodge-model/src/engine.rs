@@ -18,6 +18,8 @@ pub enum Engine {
 pub enum State {
     /// Yes.
     Ready,
+    /// It is started by the first call, and nobody has called yet.
+    Asleep,
     /// Not yet, or not again yet.
     Starting {
         /// What it waits for: "fetching the model", "restarting in 4 s".

@@ -1,8 +1,9 @@
-//! Answers prompts: with a language model of its own, or by a script.
+//! Answers prompts and makes vectors of texts: with models of its own, or by a script.
 //!
 //! An [`Engine`] is one of two things with the same calls. [`Engine::Embedded`] runs a GGUF model in a **worker process**
 //! (the same program, started again), so that nothing the C++ library does can take the caller down. [`Engine::Script`]
-//! gives the answers a TOML file lists: the same ones every time, with faults on demand.
+//! gives the answers a TOML file lists: the same ones every time, with faults on demand. An [`Embedder`] makes vectors, in
+//! the same two ways; its worker is a process of its own, started by the first call.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -41,11 +42,12 @@
 //! | module | what it is |
 //! |---|---|
 //! | `engine` | [`Engine`]: the calls, and what can be asked about it at any time |
+//! | `embed` | [`Embedder`]: the same for vectors |
 //! | `request`, `generation`, `error` | what goes in, what comes out, what goes wrong |
 //! | `stop` | finds stop sequences in text that arrives in pieces |
-//! | `script` | the scripted model: the file, the matching, the playing |
-//! | `supervisor` | the parent's side: starts the worker, watches it, fails and restarts |
-//! | `fetch` | gets the default model once and checks it each time |
+//! | `script` | the scripted model: the file, the matching, the playing, vectors made of hashes |
+//! | `supervisor` | the parent's side: starts a worker, watches it, fails and restarts |
+//! | `fetch` | gets a default model once, converts it if it must, and checks it each time |
 //! | `protocol` | the frames between the two processes |
 //! | [`worker`] | the worker process: reads requests, feeds the model |
 //! | `llama` | the model itself; the only place that touches llama.cpp (feature `llama`) |
@@ -56,6 +58,7 @@
 //! It does not wait without a bound on what waits: a full queue is [`ModelError::Overloaded`], a worker that is not there
 //! is an error at once.
 
+mod embed;
 mod engine;
 mod error;
 mod fetch;
@@ -69,12 +72,13 @@ mod stop;
 mod supervisor;
 pub mod worker;
 
+pub use embed::{Embedder, EmbedderInfo, Embedding};
 pub use engine::{Engine, Gauges, ModelInfo, State};
 pub use error::ModelError;
 pub use generation::{Event, Finish, Generation};
 pub use request::{Generate, Prompt, Role, Sampling, Turn};
 pub use script::{Script, ScriptError, ScriptMistake};
-pub use supervisor::{Embedded, EmbeddedOptions, ModelFile, WorkerCommand};
+pub use supervisor::{Embedded, EmbeddedOptions, EmbeddingModel, EmbeddingOptions, ModelFile, WorkerCommand};
 
 /// Is the embedded model compiled in (feature `llama`)?
 pub const EMBEDDED: bool = cfg!(feature = "llama");

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 #[cfg(feature = "llama")]
 mod serving;
@@ -19,14 +20,44 @@ use serving::serve;
 pub(crate) const NOT_BUILT_IN: &str =
     "this build has no embedded model; build with `--features embedded-model`, or start with `--engine script`";
 
-/// What the supervisor tells a worker on its command line: `--model FILE --slots N --window N --threads N`.
+/// What a worker is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// It answers prompts.
+    Generate,
+    /// It makes vectors of texts.
+    Embed,
+}
+
+impl Task {
+    /// Its word on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Generate => "generate",
+            Self::Embed => "embed",
+        }
+    }
+}
+
+impl FromStr for Task {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let found = [Self::Generate, Self::Embed].into_iter().find(|task| task.as_str() == word);
+        found.ok_or("a task is generate or embed")
+    }
+}
+
+/// What the supervisor tells a worker on its command line: `--task WORD --model FILE --slots N --window N --threads N`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerOptions {
+    /// `--task`: what it is for.
+    pub task: Task,
     /// `--model`: the GGUF file.
     pub model: PathBuf,
     /// `--slots`: how many generations run at once.
     pub slots: usize,
-    /// `--window`: the tokens of prompt and answer together, for each slot.
+    /// `--window`: the tokens of prompt and answer together, for each slot; or those that are read of a text to embed.
     pub window_tokens: u32,
     /// `--threads`: how many threads calculate.
     pub threads: usize,

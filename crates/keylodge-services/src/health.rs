@@ -57,6 +57,7 @@ async fn report(lodge: &Lodge, listens_at: Option<Value>) -> Response {
 fn engine(engine: &Engine) -> Value {
     let (state, reason) = match engine.state() {
         State::Ready => ("ready", None),
+        State::Asleep => ("asleep", None),
         State::Starting { what } => ("starting", Some(what)),
         State::Failed { reason } => ("failed", Some(reason)),
     };

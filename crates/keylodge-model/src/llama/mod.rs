@@ -8,6 +8,7 @@ mod rounds;
 mod sampler;
 mod slot;
 mod template;
+mod texts;
 
 use std::num::NonZeroU32;
 use std::sync::mpsc::Receiver;
@@ -18,8 +19,9 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 
 use crate::protocol::{FrameError, FromWorker, ToWorker};
-use crate::worker::WorkerOptions;
+use crate::worker::{Task, WorkerOptions};
 use rounds::{PREFILL_TOKENS_MAX, Rounds};
+use texts::Texts;
 
 /// Why the model stopped serving.
 pub(crate) enum Stopped {
@@ -56,17 +58,33 @@ pub(crate) fn serve(
         .map_err(|error| fatal("it is no whole GGUF file that llama.cpp can read", &error))?;
 
     let window_tokens = options.window_tokens.min(model.n_ctx_train()).max(2);
-    let context = model
-        .new_context(&backend, context_params(options, window_tokens))
-        .map_err(|error| fatal("there may not be enough memory for its context", &error))?;
-    let mut rounds = Rounds::new(&model, context, options.slots.max(1), window_tokens);
-    send(FromWorker::Ready { window_tokens }).map_err(|_| Stopped::Over)?;
-    rounds.run(inbox, send)
+    let no_context = |error| fatal("there may not be enough memory for its context", &error);
+    match options.task {
+        Task::Generate => {
+            let params = context_params(options, window_tokens);
+            let context = model.new_context(&backend, params).map_err(no_context)?;
+            let mut rounds = Rounds::new(&model, context, options.slots.max(1), window_tokens);
+            send(FromWorker::Ready { window_tokens, dimensions: 0 }).map_err(|_| Stopped::Over)?;
+            rounds.run(inbox, send)
+        }
+        Task::Embed => {
+            texts::check(&model).map_err(|reason| fatal("it makes no vectors", &reason))?;
+            let params = texts::context_params(options, window_tokens);
+            let context = model.new_context(&backend, params).map_err(no_context)?;
+            let mut texts = Texts::new(&model, context, window_tokens);
+            send(FromWorker::Ready { window_tokens, dimensions: texts.dimensions() }).map_err(|_| Stopped::Over)?;
+            texts.run(inbox, send)
+        }
+    }
+}
+
+fn threads(options: &WorkerOptions) -> i32 {
+    i32::try_from(options.threads).unwrap_or(i32::MAX)
 }
 
 fn context_params(options: &WorkerOptions, window_tokens: u32) -> LlamaContextParams {
     let slots = u32::try_from(options.slots.max(1)).unwrap_or(u32::MAX);
-    let threads = i32::try_from(options.threads).unwrap_or(i32::MAX);
+    let threads = threads(options);
     LlamaContextParams::default()
         // Shared out evenly: each sequence gets its window.
         .with_n_ctx(NonZeroU32::new(slots.saturating_mul(window_tokens)))

@@ -86,6 +86,10 @@ impl<'m> Rounds<'m> {
                 Ok(tokens) => FromWorker::Counted { id, tokens: tokens.len() as u64 },
                 Err(reason) => FromWorker::Refused { id, why: Refusal::NoForm { reason } },
             },
+            ToWorker::Embed { id, .. } => {
+                let why = Refusal::NoForm { reason: "it answers prompts and makes no vectors".to_owned() };
+                FromWorker::Refused { id, why }
+            }
             ToWorker::Cancel { id } => return self.cancel(id),
         };
         send(answer).map_err(|_| Stopped::Over)

@@ -27,6 +27,8 @@ pub(crate) enum ToWorker {
     Generate { id: u64, request: Generate },
     /// Answered by `Counted` or `Refused`.
     Count { id: u64, prompt: Prompt },
+    /// Answered by `Vector` or `Refused`.
+    Embed { id: u64, text: String },
     /// Nobody wants this answer any more. It is not answered, and frames that crossed it are ignored.
     Cancel { id: u64 },
 }
@@ -37,6 +39,9 @@ pub(crate) enum FromWorker {
     /// The model is loaded. Comes once.
     Ready {
         window_tokens: u32,
+        /// How many numbers a vector has; 0 where none is made.
+        #[serde(default)]
+        dimensions: u32,
     },
     /// The worker cannot serve and a new start would not help; it ends after this.
     Fatal {
@@ -46,6 +51,12 @@ pub(crate) enum FromWorker {
     Beat,
     Counted {
         id: u64,
+        tokens: u64,
+    },
+    /// A text as a vector of length 1, and how many of its tokens were read.
+    Vector {
+        id: u64,
+        values: Vec<f32>,
         tokens: u64,
     },
     /// The call has a slot.
@@ -80,7 +91,7 @@ pub(crate) enum Refusal {
     BadSchema {
         reason: String,
     },
-    /// The model's chat template has no form for this prompt.
+    /// The model's chat template has no form for this prompt, or it was asked for what it is not for.
     NoForm {
         reason: String,
     },

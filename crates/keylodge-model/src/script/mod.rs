@@ -3,6 +3,7 @@
 mod parse;
 mod playback;
 mod tokens;
+mod vector;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,11 +12,12 @@ use std::time::Duration;
 pub use parse::{ScriptError, ScriptMistake};
 pub(crate) use playback::Playback;
 
-use crate::{Finish, Generate, Generation, ModelError, ModelInfo, Prompt, Role};
+use crate::{EmbedderInfo, Embedding, Finish, Generate, Generation, ModelError, ModelInfo, Prompt, Role};
 
 /// The windows the scripted model claims to have.
 const INPUT_TOKENS_MAX: u64 = 1_048_576;
 const OUTPUT_TOKENS_MAX: u64 = 65_536;
+const EMBEDDED_TOKENS_MAX: usize = 2048;
 
 /// A list of replies, tried in order; the first that matches answers. When none does, a built-in reply says so kindly.
 ///
@@ -39,6 +41,9 @@ const OUTPUT_TOKENS_MAX: u64 = 65_536;
 /// Everything but an answer or a status is optional. A token of the script is a word with the white space before it, or
 /// one mark with the white space before it: "Sunny, today." has four. Text comes in pieces of one token, and the output
 /// tokens are the pieces.
+///
+/// A text to embed is matched in the same way: a reply that fails before any text fails there, too. Every other text gets
+/// a vector made of its hash, whatever the script says.
 #[derive(Debug, Default)]
 pub struct Script {
     replies: Vec<Reply>,
@@ -97,12 +102,12 @@ impl Script {
     }
 
     pub(crate) fn count(&self, model: &str, prompt: &Prompt) -> u64 {
-        let scripted = self.matching(model, prompt).and_then(|reply| reply.prompt_tokens);
+        let scripted = self.matching(model, last_user_text(prompt)).and_then(|reply| reply.prompt_tokens);
         scripted.unwrap_or_else(|| tokens::count_prompt(prompt))
     }
 
     pub(crate) fn play(self: &Arc<Self>, request: &Generate) -> Result<Generation, ModelError> {
-        let reply = self.matching(&request.model, &request.prompt).cloned();
+        let reply = self.matching(&request.model, last_user_text(&request.prompt)).cloned();
         let reply = reply.unwrap_or_else(|| built_in(&request.prompt));
         if let Some(Fault { status, message, after: None }) = reply.fault {
             return Err(ModelError::Scripted { status, message });
@@ -111,8 +116,29 @@ impl Script {
         Ok(Generation::scripted(prompt_tokens, Playback::new(Arc::clone(self), reply, request)))
     }
 
-    fn matching(&self, model: &str, prompt: &Prompt) -> Option<&Reply> {
-        let asked = last_user_text(prompt).to_lowercase();
+    pub(crate) fn embedder_info() -> EmbedderInfo {
+        EmbedderInfo {
+            name: "script".to_owned(),
+            input_tokens_max: EMBEDDED_TOKENS_MAX as u64,
+            dimensions: vector::DIMENSIONS,
+        }
+    }
+
+    pub(crate) fn count_text(text: &str) -> u64 {
+        tokens::count(text)
+    }
+
+    pub(crate) fn embed(&self, model: &str, text: &str) -> Result<Embedding, ModelError> {
+        let reply = self.matching(model, text);
+        if let Some(Fault { status, message, after: None }) = reply.and_then(|reply| reply.fault.clone()) {
+            return Err(ModelError::Scripted { status, message });
+        }
+        let read = tokens::first(text, EMBEDDED_TOKENS_MAX);
+        Ok(Embedding { values: vector::of(read), tokens: tokens::count(read) })
+    }
+
+    fn matching(&self, model: &str, asked: &str) -> Option<&Reply> {
+        let asked = asked.to_lowercase();
         self.replies.iter().find(|reply| {
             reply.model.as_ref().is_none_or(|pattern| pattern.matches(model))
                 && reply.contains.as_ref().is_none_or(|part| asked.contains(part.as_str()))

@@ -21,7 +21,16 @@ pub(super) fn count_prompt(prompt: &Prompt) -> u64 {
     texts.map(|text| count(text)).sum()
 }
 
-fn count(text: &str) -> u64 {
+/// The text up to so many tokens.
+pub(super) fn first(text: &str, tokens_max: usize) -> &str {
+    let mut rest = text;
+    for _ in 0..tokens_max {
+        rest = &rest[first_token_bytes(rest)..];
+    }
+    &text[..text.len() - rest.len()]
+}
+
+pub(super) fn count(text: &str) -> u64 {
     let mut tokens = 0;
     let mut rest = text;
     while !rest.is_empty() {
@@ -62,5 +71,12 @@ mod tests {
         check("Sunny, today.", &["Sunny", ",", " today", "."]);
         check("  a\n\nb ", &["  a", "\n\nb", " "]);
         check("grün 3€!?", &["grün", " 3", "€", "!", "?"]);
+    }
+
+    #[test]
+    fn a_text_is_cut_between_tokens() {
+        assert_eq!(first("Sunny, today.", 2), "Sunny,");
+        assert_eq!(first("Sunny, today.", 0), "");
+        assert_eq!(first("Sunny, today.", 100), "Sunny, today.");
     }
 }

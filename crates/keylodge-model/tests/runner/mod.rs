@@ -16,7 +16,7 @@ const TIME_MAX: Duration = Duration::from_secs(300);
 /// Lists tests by the names of their functions.
 #[macro_export]
 macro_rules! tests {
-    ($($(#[$when:meta])* $name:ident),* $(,)?) => {
+    ($($(#[$when:meta])* $name:path),* $(,)?) => {
         &[$($(#[$when])* (stringify!($name), || Box::pin($name()))),*]
     };
 }

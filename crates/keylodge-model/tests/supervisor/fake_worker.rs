@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use serde_json::{Value, json};
 
 /// How the worker behaves before the first call.
-pub(crate) const MODES: [&str; 3] = ["good", "fatal", "silent"];
+pub(crate) const MODES: [&str; 4] = ["good", "embeds", "fatal", "silent"];
 
 struct FakeWorker {
     socket: UnixStream,
@@ -21,6 +21,7 @@ pub(crate) fn run(mode: &str) {
     let mut worker = FakeWorker { socket, cancels: 0 };
     match mode {
         "good" => worker.say(&json!({"Ready": {"window_tokens": 100}})),
+        "embeds" => worker.say(&json!({"Ready": {"window_tokens": 100, "dimensions": 2}})),
         "fatal" => {
             worker.say(&json!({"Fatal": {"reason": "the file is not a GGUF file"}}));
             return;
@@ -37,6 +38,8 @@ impl FakeWorker {
         if let Some(call) = request.get("Generate") {
             let words = call["request"]["prompt"]["turns"][0]["text"].as_str().expect("a text");
             self.generate(call["id"].as_u64().expect("an id"), words, &call["request"]);
+        } else if let Some(call) = request.get("Embed") {
+            self.embed(&call["id"], call["text"].as_str().expect("a text"));
         } else if let Some(call) = request.get("Count") {
             let tokens = match call["prompt"]["turns"][0]["text"].as_str() {
                 Some("how many cancels?") => self.cancels,
@@ -47,6 +50,17 @@ impl FakeWorker {
         } else if request.get("Cancel").is_some() {
             self.cancels += 1;
         }
+    }
+
+    fn embed(&mut self, id: &Value, text: &str) {
+        let values = match text {
+            "stay in the queue" => return,
+            "die" => std::process::abort(),
+            "of another size" => vec![1.0],
+            "no numbers" => return self.say(&json!({"Vector": {"id": id, "values": [null, 1.0], "tokens": 1}})),
+            text => vec![1.0, text.len() as f32],
+        };
+        self.say(&json!({"Vector": {"id": id, "values": values, "tokens": text.len()}}));
     }
 
     fn generate(&mut self, id: u64, words: &str, request: &Value) {

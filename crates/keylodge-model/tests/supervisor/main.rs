@@ -3,6 +3,7 @@
 #[path = "../runner/mod.rs"]
 mod runner;
 
+mod embedding;
 mod fake_worker;
 
 use std::path::Path;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     #[cfg(not(feature = "llama"))]
     if std::env::args().any(|arg| arg == "--worker") {
         return keylodge_model::worker::run(keylodge_model::worker::WorkerOptions {
+            task: keylodge_model::worker::Task::Generate,
             model: "none".into(),
             slots: 1,
             window_tokens: 2,
@@ -55,6 +57,13 @@ fn main() -> ExitCode {
         odd_sampling_numbers_do_not_break_the_worker,
         shutdown_ends_the_worker_and_the_calls,
         dropping_the_last_handle_ends_the_worker,
+        embedding::a_model_of_embeddings_sleeps_until_it_is_asked,
+        embedding::each_text_has_its_vector_in_order,
+        embedding::a_text_without_end_is_cut_before_it_is_sent,
+        embedding::a_call_is_lost_when_the_worker_dies_and_later_ones_succeed,
+        embedding::too_many_calls_are_overloaded_and_those_that_leave_make_room,
+        embedding::a_model_that_cannot_be_had_says_so_to_every_call,
+        embedding::shutdown_ends_a_model_that_sleeps_and_one_that_does_not,
     ])
 }
 

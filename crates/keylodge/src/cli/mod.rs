@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use keylodge_client::Client;
-use keylodge_model::worker::WorkerOptions;
+use keylodge_model::worker::{Task, WorkerOptions};
 
 use crate::settings::{Config, Flags, Given, Mistake};
 use crate::up::WORKER;
@@ -165,6 +165,8 @@ struct Server {
 #[derive(Debug, Args)]
 struct WorkerArgs {
     #[arg(long)]
+    task: Task,
+    #[arg(long)]
     model: PathBuf,
     #[arg(long)]
     slots: usize,
@@ -178,8 +180,8 @@ struct WorkerArgs {
 pub(crate) fn run() -> ExitCode {
     let Cli { command, common } = Cli::parse();
     let done = match command {
-        Command::Worker(WorkerArgs { model, slots, window, threads }) => {
-            return keylodge_model::worker::run(WorkerOptions { model, slots, window_tokens: window, threads });
+        Command::Worker(WorkerArgs { task, model, slots, window, threads }) => {
+            return keylodge_model::worker::run(WorkerOptions { task, model, slots, window_tokens: window, threads });
         }
         Command::Config { command } => return config::run(&command, &common.flags(Vec::new())),
         Command::Openapi => {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::super::phase::Phase;
 use super::{Call, Desk, Table};
 use crate::protocol::{FromWorker, Refusal};
-use crate::{Event, ModelError};
+use crate::{Embedding, Event, ModelError};
 
 /// What the worker said makes no sense; it cannot be trusted any more.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,16 +20,18 @@ impl Desk {
         table.heard = Instant::now();
         match frame {
             FromWorker::Beat => Ok(()),
-            FromWorker::Ready { window_tokens } => {
+            FromWorker::Ready { window_tokens, dimensions } => {
                 if window_tokens < 2 || *self.phase.borrow() == Phase::Ready {
                     return Err(Nonsense("it was ready in an impossible way"));
                 }
                 table.window_tokens = window_tokens;
+                table.dimensions = dimensions;
                 self.phase.send_replace(Phase::Ready);
                 Ok(())
             }
             FromWorker::Fatal { .. } => Err(Nonsense("it went on after a fatal error")),
             FromWorker::Counted { id, tokens } => self.counted(&mut table, id, tokens),
+            FromWorker::Vector { id, values, tokens } => self.embedded(&mut table, id, Embedding { values, tokens }),
             FromWorker::Started { id, prompt_tokens } => self.started(&mut table, id, prompt_tokens),
             FromWorker::Piece { id, text, output_tokens } => {
                 self.said(&mut table, id, Event::Piece { text, output_tokens })
@@ -54,6 +56,22 @@ impl Desk {
                 Ok(())
             }
             Some(other) => Err(table.put_back(id, other, "it counted for a generation")),
+        }
+    }
+
+    fn embedded(&self, table: &mut Table, id: u64, embedding: Embedding) -> Result<(), Nonsense> {
+        if u32::try_from(embedding.values.len()) != Ok(table.dimensions) {
+            return Err(Nonsense("it made a vector of another size"));
+        }
+        match self.take(table, id)? {
+            None => Ok(()),
+            Some(Call::Embed { embedded }) => {
+                table.answered = true;
+                // A caller that has gone needs no vector.
+                let _ = embedded.send(Ok(embedding));
+                Ok(())
+            }
+            Some(other) => Err(table.put_back(id, other, "it made a vector for another kind of call")),
         }
     }
 

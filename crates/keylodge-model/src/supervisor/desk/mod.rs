@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::answer::{Answer, CallGuard};
 use super::phase::Phase;
 use crate::protocol::{self, FrameError, ToWorker};
-use crate::{Event, Gauges, Generate, ModelError, Prompt};
+use crate::{Embedding, Event, Gauges, Generate, ModelError, Prompt};
 
 /// Counts that may be in flight at once; each is quick.
 const COUNTS_MAX: usize = 64;
@@ -24,12 +24,15 @@ const COUNTS_MAX: usize = 64;
 const SCHEMA_BYTES_MAX: usize = 64 << 10;
 
 pub(super) struct Desk {
-    generations_max: usize,
+    /// Generations or embeddings; a desk has one kind.
+    works_max: usize,
     next_id: AtomicU64,
     phase: watch::Sender<Phase>,
     table: Mutex<Table>,
     /// Something was put into the outbox.
     outgoing: Notify,
+    /// Somebody asked for a model that is asleep.
+    woken: Notify,
 }
 
 struct Table {
@@ -41,12 +44,14 @@ struct Table {
     answered: bool,
     worker_starts: u64,
     window_tokens: u32,
+    dimensions: u32,
 }
 
 /// A call in flight, by what it waits for.
 enum Call {
-    Count { counted: Reply },
-    Waiting { started: Reply, events: Events, pieces_left: u32 },
+    Count { counted: Reply<u64> },
+    Embed { embedded: Reply<Embedding> },
+    Waiting { started: Reply<u64>, events: Events, pieces_left: u32 },
     Running { events: Events, pieces_left: u32 },
 }
 
@@ -55,12 +60,12 @@ struct Outgoing {
     frame: Vec<u8>,
 }
 
-type Reply = oneshot::Sender<Result<u64, ModelError>>;
+type Reply<T> = oneshot::Sender<Result<T, ModelError>>;
 type Events = mpsc::Sender<Result<Event, ModelError>>;
 
 /// The calls: opened and taken back.
 impl Desk {
-    pub(super) fn new(generations_max: usize, window_tokens: u32) -> Self {
+    pub(super) fn new(works_max: usize, window_tokens: u32, dimensions: u32, phase: Phase) -> Self {
         let table = Table {
             open: HashMap::new(),
             outbox: VecDeque::new(),
@@ -68,11 +73,13 @@ impl Desk {
             answered: false,
             worker_starts: 0,
             window_tokens,
+            dimensions,
         };
         Self {
-            generations_max,
+            works_max,
             next_id: AtomicU64::new(0),
-            phase: watch::Sender::new(Phase::Loading { what: "loading the model".to_owned() }),
+            phase: watch::Sender::new(phase),
+            woken: Notify::new(),
             table: Mutex::new(table),
             outgoing: Notify::new(),
         }
@@ -103,6 +110,15 @@ impl Desk {
         let (counted, when_counted) = oneshot::channel();
         let guard = self.open(Call::Count { counted }, |id| ToWorker::Count { id, prompt })?;
         Ok((guard, when_counted))
+    }
+
+    pub(super) fn open_embedding(
+        self: &Arc<Self>,
+        text: String,
+    ) -> Result<(CallGuard, oneshot::Receiver<Result<Embedding, ModelError>>), ModelError> {
+        let (embedded, when_embedded) = oneshot::channel();
+        let guard = self.open(Call::Embed { embedded }, |id| ToWorker::Embed { id, text })?;
+        Ok((guard, when_embedded))
     }
 
     /// Takes a call back, when it is not over. What the worker was never told about, it need not forget.
@@ -144,7 +160,9 @@ impl Desk {
         let counts = table.open.values().filter(|open| open.is_count()).count();
         let full = match call {
             Call::Count { .. } => counts >= COUNTS_MAX,
-            Call::Waiting { .. } | Call::Running { .. } => table.open.len() - counts >= self.generations_max,
+            Call::Embed { .. } | Call::Waiting { .. } | Call::Running { .. } => {
+                table.open.len() - counts >= self.works_max
+            }
         };
         if full { Err(ModelError::Overloaded) } else { Ok(()) }
     }
@@ -188,6 +206,16 @@ impl Desk {
         }
     }
 
+    /// Starts a model that is asleep.
+    pub(super) fn wake(&self) {
+        self.woken.notify_one();
+    }
+
+    /// Returns once somebody has asked for the model.
+    pub(super) async fn woken(&self) {
+        self.woken.notified().await;
+    }
+
     /// A worker process was started.
     pub(super) fn note_start(&self) {
         let mut table = self.table();
@@ -216,11 +244,15 @@ impl Desk {
         self.table().window_tokens
     }
 
+    pub(super) fn dimensions(&self) -> u32 {
+        self.table().dimensions
+    }
+
     pub(super) fn gauges(&self) -> Gauges {
         let table = self.table();
         let count = |is: fn(&Call) -> bool| table.open.values().filter(|call| is(call)).count() as u64;
         Gauges {
-            running: count(|call| matches!(call, Call::Running { .. })),
+            running: count(|call| matches!(call, Call::Running { .. } | Call::Embed { .. })),
             waiting: count(|call| matches!(call, Call::Waiting { .. })),
             worker_starts: table.worker_starts,
         }
@@ -241,6 +273,9 @@ impl Call {
         match self {
             Self::Count { counted: reply } | Self::Waiting { started: reply, .. } => {
                 let _ = reply.send(Err(error));
+            }
+            Self::Embed { embedded } => {
+                let _ = embedded.send(Err(error));
             }
             Self::Running { events, .. } => {
                 let _ = events.try_send(Err(error));
