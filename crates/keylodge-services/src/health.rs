@@ -19,7 +19,7 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: 200 when keys can be managed and every model answers, else 503; either way with the state of each part
+/// `GET /readyz`: 200 when keys can be managed and every model of text answers, else 503; either way with the state of each part
 /// and where the planes listen.
 pub(crate) async fn readyz(Shared(lodge): Shared<Lodge>) -> Response {
     let ListensAt { data, control } = &lodge.listens_at;
@@ -38,13 +38,17 @@ async fn report(lodge: &Lodge, listens_at: Option<Value>) -> Response {
             json!({"state": "failed", "reason": "the database does not answer; checks go on, changes do not"})
         }
     };
-    let engines: Vec<_> = lodge.models.engines().iter().map(engine).collect();
+    let engines = lodge.models.engines().iter().map(|engine| part(&engine.info().name, engine.state()));
+    // Told, and no reason to take a node out: they are started by calls and fetched then, and calls of text go on.
+    let embedders = lodge.models.embedders().iter().map(|embedder| part(&embedder.info().name, embedder.state()));
+    let (engines, embedders): (Vec<_>, Vec<_>) = (engines.collect(), embedders.collect());
     let mut answering = lodge.models.entries().iter().filter_map(Served::engine).map(Engine::state);
     let ready = store["state"] == "ready" && answering.all(|state| state == State::Ready);
     let mut report = json!({
         "ready": ready,
         "store": store,
         "engines": engines,
+        "embedders": embedders,
         "index": {"revision": lodge.index.revision().0, "keys": lodge.index.read(keylodge_rules::KeyIndex::len)},
     });
     if let Some(listens_at) = listens_at {
@@ -54,14 +58,14 @@ async fn report(lodge: &Lodge, listens_at: Option<Value>) -> Response {
     (status, [(http::header::CONTENT_TYPE, "application/json")], format!("{report:#}\n")).into_response()
 }
 
-fn engine(engine: &Engine) -> Value {
-    let (state, reason) = match engine.state() {
+fn part(name: &str, state: State) -> Value {
+    let (state, reason) = match state {
         State::Ready => ("ready", None),
         State::Asleep => ("asleep", None),
         State::Starting { what } => ("starting", Some(what)),
         State::Failed { reason } => ("failed", Some(reason)),
     };
-    json!({"name": engine.info().name, "state": state, "reason": reason})
+    json!({"name": name, "state": state, "reason": reason})
 }
 
 /// `GET /metrics`: counters in OpenMetrics text.

@@ -70,7 +70,7 @@ mod wire;
 
 pub use admin::openapi::document as openapi_document;
 pub use follow::{Feed, Follower};
-pub use gemini::models::{Elsewhere, ModelEntry, Models, Served};
+pub use gemini::models::{Elsewhere, EmbeddingEntry, ModelEntry, Models, Served};
 pub use interactions::background::Background;
 pub use interactions::keep::settle as settle_interactions;
 pub use lodge::{Limits, ListensAt, Lodge, LodgeParts, WorkspaceRules};

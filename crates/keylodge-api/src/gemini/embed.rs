@@ -61,10 +61,7 @@ impl Message for BatchEmbedContentsRequest {
     const NAME: &str = "google.ai.generativelanguage.v1beta.BatchEmbedContentsRequest";
 
     fn read(fields: &mut Fields<'_, '_>) -> Self {
-        Self {
-            model: fields.string("model").filter(|model| !model.is_empty()),
-            requests: fields.messages("requests"),
-        }
+        Self { model: fields.string("model").filter(|model| !model.is_empty()), requests: fields.messages("requests") }
     }
 }
 
@@ -137,7 +134,8 @@ mod tests {
 
     #[test]
     fn another_task_is_named_with_its_path() {
-        let status = parse::<BatchEmbedContentsRequest>(br#"{"requests": [{}, {"task_type": "GUESSING"}]}"#).unwrap_err();
+        let status =
+            parse::<BatchEmbedContentsRequest>(br#"{"requests": [{}, {"task_type": "GUESSING"}]}"#).unwrap_err();
 
         assert_eq!(
             status.message,

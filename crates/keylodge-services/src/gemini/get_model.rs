@@ -4,7 +4,7 @@ use axum::response::Response;
 use keylodge_api::Status;
 use tokio::time::Instant;
 
-use super::models::{Found, of_engine};
+use super::models::{Found, of_embedder, of_engine};
 use super::{no_such_model, there};
 use crate::query::Query;
 use crate::{Lodge, wire};
@@ -19,6 +19,7 @@ pub(super) async fn answer(
 ) -> Result<Response, Status> {
     match lodge.models.find(model) {
         Some(Found::Here(entry)) => return wire::answer(&of_engine(entry), query),
+        Some(Found::Embeds(entry)) => return wire::answer(&of_embedder(entry), query),
         Some(Found::There(elsewhere)) => {
             let is_settled = lodge.models.entries().iter().any(|entry| entry.name() == model);
             if let Some(described) = there::models::describe(elsewhere, version, model, is_settled, deadline).await? {

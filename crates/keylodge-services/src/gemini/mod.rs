@@ -1,6 +1,9 @@
 //! The Gemini surface, behind the gate, alike under `/v1`, `/v1beta` and `/v1alpha`.
 
+mod batch_embed_contents;
 mod count_tokens;
+mod embed_content;
+mod embedding;
 mod functions;
 mod generate_content;
 mod get_model;
@@ -20,7 +23,7 @@ use axum::response::Response;
 use http::{HeaderValue, Request};
 use keylodge_api::{Code, Envelope, Status};
 use keylodge_gate::{Pass, Surface};
-use keylodge_model::{Engine, Generate};
+use keylodge_model::{Embedder, Engine, Generate};
 use keylodge_rules::Refusal;
 
 use crate::bill::{Bill, outcome};
@@ -28,6 +31,7 @@ use crate::budget::Worst;
 use crate::query::Query;
 use crate::relay::Upstream;
 use crate::{Lodge, ModelEntry, failure, wire};
+pub(crate) use embedding::REQUESTS_MAX;
 use identify::{Call, Verb};
 use models::Found;
 
@@ -101,12 +105,20 @@ impl OfModel<'_> {
         let Self { lodge, version, model, verb, query, deadline, bill, envelope } = self;
         let not_found = || no_such_model(version, model, verb.path_word());
         let entry = match lodge.models.find(model) {
-            None => Err(not_found()),
             Some(Found::Here(entry)) => Ok(entry),
+            Some(Found::Embeds(entry)) if verb.embeds() || verb == Verb::CountTokens => {
+                let asked = Asked { entry: Ok(entry), query, deadline, bill };
+                return match verb {
+                    Verb::EmbedContent => embed_content::answer(lodge, asked, body).await,
+                    Verb::BatchEmbedContents => batch_embed_contents::answer(lodge, asked, body).await,
+                    _ => Ok(count_tokens::answer_embedder(lodge, asked, body).await?),
+                };
+            }
             Some(Found::There(elsewhere)) => {
                 let call = there::Call { lodge, elsewhere, version, model, verb, query, deadline, bill, envelope };
                 return call.answer(parts, body).await;
             }
+            Some(Found::Embeds(_)) | None => Err(not_found()),
         };
         let asked = Asked { entry, query, deadline, bill };
         match verb {
@@ -151,9 +163,9 @@ impl Gemini {
 }
 
 /// A call of one of a model's methods.
-struct Asked<'request> {
+struct Asked<'request, E = ModelEntry> {
     /// The model, or the error that it does not exist: said after the body was read, as Google does.
-    entry: Result<&'request ModelEntry, Status>,
+    entry: Result<&'request E, Status>,
     query: &'request Query,
     deadline: tokio::time::Instant,
     /// Whoever makes tokens takes it along.
@@ -203,6 +215,11 @@ fn with_clamp(mut response: Response, clamped: Option<u32>) -> Response {
 /// Marks an answer with the engine it came from.
 fn with_engine(response: Response, engine: &Engine) -> Response {
     marked(response, &engine.info().name)
+}
+
+/// Marks an answer with the model that made its vectors.
+fn with_embedder(response: Response, embedder: &Embedder) -> Response {
+    marked(response, &embedder.info().name)
 }
 
 /// Marks an answer with the upstream it came from.

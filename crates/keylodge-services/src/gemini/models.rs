@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use keylodge_api::gemini::Model;
-use keylodge_model::{Engine, State};
+use keylodge_model::{Embedder, Engine, State};
 
 use super::identify::MODEL_CHARS_MAX;
 use crate::Upstreams;
@@ -37,6 +37,15 @@ impl std::fmt::Debug for ModelEntry {
             .field("engine", &self.engine.info().name)
             .finish_non_exhaustive()
     }
+}
+
+/// A model of embeddings of ours.
+#[derive(Clone, Debug)]
+pub struct EmbeddingEntry {
+    /// Its id, without `models/`.
+    pub name: String,
+    /// What makes the vectors.
+    pub embedder: Embedder,
 }
 
 /// Where a model is that an upstream answers for.
@@ -92,6 +101,8 @@ impl std::fmt::Debug for Elsewhere {
 pub enum Served {
     /// An engine of ours.
     Here(ModelEntry),
+    /// A model of embeddings of ours.
+    Embeds(EmbeddingEntry),
     /// A server elsewhere, under this name, without `models/`.
     There(String, Elsewhere),
 }
@@ -101,6 +112,7 @@ impl Served {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Here(entry) => &entry.name,
+            Self::Embeds(entry) => &entry.name,
             Self::There(name, _) => name,
         }
     }
@@ -109,7 +121,7 @@ impl Served {
     pub(crate) fn engine(&self) -> Option<&Engine> {
         match self {
             Self::Here(entry) => Some(entry.answering()),
-            Self::There(..) => None,
+            Self::Embeds(_) | Self::There(..) => None,
         }
     }
 }
@@ -120,12 +132,14 @@ pub struct Models {
     entries: Vec<Served>,
     others: Option<Elsewhere>,
     engines: Vec<Engine>,
+    embedders: Vec<Embedder>,
 }
 
 /// What answers for a model.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Found<'models> {
     Here(&'models ModelEntry),
+    Embeds(&'models EmbeddingEntry),
     There(&'models Elsewhere),
 }
 
@@ -138,11 +152,16 @@ pub(crate) mod default {
 }
 
 impl Models {
-    /// The models of a deployment: the engines that run, the names under which they and others answer, and who answers
-    /// for every other name.
+    /// The models of a deployment: the engines that run, what makes vectors, the names under which they and others answer,
+    /// and who answers for every other name.
     #[must_use]
-    pub fn new(engines: Vec<Engine>, entries: Vec<Served>, others: Option<Elsewhere>) -> Self {
-        Self { entries, others, engines }
+    pub fn new(
+        engines: Vec<Engine>,
+        embedders: Vec<Embedder>,
+        entries: Vec<Served>,
+        others: Option<Elsewhere>,
+    ) -> Self {
+        Self { entries, others, engines, embedders }
     }
 
     /// What answers for the model with this id, with or without `models/` in front.
@@ -151,6 +170,7 @@ impl Models {
         let entry = self.entries.iter().find(|entry| entry.name() == name);
         match entry {
             Some(Served::Here(entry)) => Some(Found::Here(entry)),
+            Some(Served::Embeds(entry)) => Some(Found::Embeds(entry)),
             Some(Served::There(_, elsewhere)) => Some(Found::There(elsewhere)),
             None => self.others.as_ref().filter(|_| can_be_elsewhere(name)).map(Found::There),
         }
@@ -170,6 +190,11 @@ impl Models {
     pub fn engines(&self) -> &[Engine] {
         &self.engines
     }
+
+    /// All that makes vectors, each once.
+    pub fn embedders(&self) -> &[Embedder] {
+        &self.embedders
+    }
 }
 
 /// Whether an upstream may be asked for a model by this name. One that is tuned would be somebody's own there, dots would
@@ -182,6 +207,7 @@ fn can_be_elsewhere(name: &str) -> bool {
 pub(crate) fn to_wire(served: &Served) -> Model {
     match served {
         Served::Here(entry) => of_engine(entry),
+        Served::Embeds(entry) => of_embedder(entry),
         Served::There(name, elsewhere) => of_upstream(name, elsewhere),
     }
 }
@@ -206,6 +232,32 @@ pub(crate) fn of_engine(entry: &ModelEntry) -> Model {
         max_temperature: Some(default::TEMPERATURE_MAX),
         top_p: Some(default::TOP_P),
         top_k: Some(default::TOP_K),
+    }
+}
+
+pub(crate) fn of_embedder(entry: &EmbeddingEntry) -> Model {
+    let info = entry.embedder.info();
+    let description = match entry.embedder {
+        Embedder::Worker(_) => {
+            format!("Vectors by {}, the model of embeddings that runs inside this Keylodge.", info.name)
+        }
+        Embedder::Script(_) => {
+            "Vectors made of hashes: the same for the same text, and no model behind them.".to_owned()
+        }
+    };
+    Model {
+        name: format!("models/{}", entry.name),
+        base_model_id: info.name,
+        version: "001".to_owned(),
+        display_name: entry.name.clone(),
+        description,
+        input_token_limit: Some(info.input_tokens_max),
+        output_token_limit: None,
+        supported_generation_methods: vec!["embedContent", "batchEmbedContents", "countTokens"],
+        temperature: None,
+        max_temperature: None,
+        top_p: None,
+        top_k: None,
     }
 }
 

@@ -19,9 +19,12 @@ use super::models::default;
 use super::schema;
 use crate::Lodge;
 
-/// Mistakes found so far.
+/// Mistakes found so far; more than [`MISTAKES_MAX`] are not told.
 #[derive(Default)]
 pub(super) struct Mistakes(Vec<FieldViolation>);
+
+/// What messages about a generation begin with.
+const GENERATE: &str = "GenerateContentRequest";
 
 /// The generation that a request asks for, and the functions that it may end in a call of.
 pub(super) fn of_generation(
@@ -35,7 +38,7 @@ pub(super) fn of_generation(
     let prompt = prompt(request, functions.as_ref(), &mut mistakes);
     let config = &request.generation_config;
     refuse_what_is_not_served(request, &mut mistakes);
-    check_model(request, name, &mut mistakes);
+    check_model(request.model.as_deref(), "model", name, &mut mistakes);
     check_ranges(config, &mut mistakes);
     let json_schema = json_schema(config, functions.as_ref(), &mut mistakes);
     mistakes.none()?;
@@ -58,7 +61,7 @@ pub(super) fn of_count(request: &GenerateContentRequest, name: &str) -> Result<P
     let mut mistakes = Mistakes::default();
     let functions = Functions::read(request, &mut mistakes);
     let prompt = prompt(request, functions.as_ref(), &mut mistakes);
-    check_model(request, name, &mut mistakes);
+    check_model(request.model.as_deref(), "model", name, &mut mistakes);
     refuse_what_is_not_served(request, &mut mistakes);
     mistakes.none()?;
     Ok(prompt)
@@ -78,7 +81,8 @@ fn prompt(request: &GenerateContentRequest, functions: Option<&Functions>, mista
     if request.contents.is_empty() {
         mistakes.add("contents", "* GenerateContentRequest.contents: contents is not specified\n");
     }
-    let system = request.system_instruction.as_ref().map(|content| text(content, "system_instruction", mistakes));
+    let system =
+        request.system_instruction.as_ref().map(|content| text(content, GENERATE, "system_instruction", mistakes));
     let mut turns = Vec::with_capacity(request.contents.len());
     for (at, content) in request.contents.iter().enumerate() {
         let path = format!("contents[{at}]");
@@ -90,20 +94,18 @@ fn prompt(request: &GenerateContentRequest, functions: Option<&Functions>, mista
                 Role::User
             }
         };
-        turns.push(Turn { role, text: text(content, &path, mistakes) });
+        turns.push(Turn { role, text: text(content, GENERATE, &path, mistakes) });
     }
     let told = system.filter(|system| !system.is_empty()).into_iter().chain(functions.map(Functions::instructions));
     let system = told.collect::<Vec<_>>().join("\n\n");
     Prompt { system: Some(system).filter(|system| !system.is_empty()), turns }
 }
 
-/// The text of a content. What a model only thought is no part of the conversation.
-fn text(content: &Content, path: &str, mistakes: &mut Mistakes) -> String {
+/// The text of a content of this message. What a model only thought is no part of the conversation.
+pub(super) fn text(content: &Content, message: &str, path: &str, mistakes: &mut Mistakes) -> String {
     if content.parts.is_empty() {
-        mistakes.add(
-            &format!("{path}.parts"),
-            format!("* GenerateContentRequest.{path}.parts: contents.parts must not be empty.\n"),
-        );
+        mistakes
+            .add(&format!("{path}.parts"), format!("* {message}.{path}.parts: contents.parts must not be empty.\n"));
     }
     let mut text = String::new();
     for (at, part) in content.parts.iter().enumerate() {
@@ -124,9 +126,7 @@ fn text(content: &Content, path: &str, mistakes: &mut Mistakes) -> String {
             }
             None => mistakes.add(
                 &path,
-                format!(
-                    "* GenerateContentRequest.{path}.data: required oneof field 'data' must have one initialized field\n"
-                ),
+                format!("* {message}.{path}.data: required oneof field 'data' must have one initialized field\n"),
             ),
         }
     }
@@ -164,12 +164,10 @@ fn refuse_what_is_not_served(request: &GenerateContentRequest, mistakes: &mut Mi
     }
 }
 
-fn check_model(request: &GenerateContentRequest, name: &str, mistakes: &mut Mistakes) {
-    if let Some(model) = &request.model {
-        let named = model.rsplit('/').next().unwrap_or(model);
-        if named != name {
-            mistakes.add("model", "Invalid value at 'model': the body names another model than the path.");
-        }
+/// A model that a body names once more must be the one of the path.
+pub(super) fn check_model(model: Option<&str>, path: &str, name: &str, mistakes: &mut Mistakes) {
+    if model.is_some_and(|model| model.rsplit('/').next() != Some(name)) {
+        mistakes.add(path, format!("Invalid value at '{path}': the body names another model than the path."));
     }
 }
 

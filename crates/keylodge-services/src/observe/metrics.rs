@@ -33,6 +33,7 @@ struct Inner {
     tokens: Family<Labels, Counter>,
     running: Gauge<u64, AtomicU64>,
     waiting: Gauge<u64, AtomicU64>,
+    embedding: Gauge<u64, AtomicU64>,
     worker_starts: Gauge<u64, AtomicU64>,
     keys: Gauge<u64, AtomicU64>,
     revision: Gauge<u64, AtomicU64>,
@@ -71,6 +72,7 @@ impl Metrics {
         };
         let running = gauge(&mut registry, "generations_running", "Generations that have a slot");
         let waiting = gauge(&mut registry, "generations_waiting", "Generations that wait for a slot");
+        let embedding = gauge(&mut registry, "embeddings_running", "Calls whose texts are made into vectors");
         let worker_starts = gauge(&mut registry, "model_worker_starts", "Times a model worker was started");
         let keys = gauge(&mut registry, "index_keys", "Keys in the gate's index");
         let revision = gauge(&mut registry, "index_revision", "Newest change that the gate acts on");
@@ -83,6 +85,7 @@ impl Metrics {
             tokens,
             running,
             waiting,
+            embedding,
             worker_starts,
             keys,
             revision,
@@ -131,6 +134,13 @@ impl Metrics {
             waiting += gauges.waiting;
             starts += gauges.worker_starts;
         }
+        let mut embedding = 0;
+        for embedder in lodge.models.embedders() {
+            let gauges = embedder.gauges();
+            embedding += gauges.running;
+            starts += gauges.worker_starts;
+        }
+        self.0.embedding.set(embedding);
         self.0.running.set(running);
         self.0.waiting.set(waiting);
         self.0.worker_starts.set(starts);

@@ -2,6 +2,7 @@
 //! own words ([`crate::gemini::inside`]) and its answers in OpenAI's. Errors are Google's, in an array of one.
 
 mod answer;
+mod embeddings;
 mod identify;
 mod request;
 
@@ -18,7 +19,7 @@ use futures_core::Stream;
 use http::Request;
 use http::header::RETRY_AFTER;
 use keylodge_api::status::json_bytes;
-use keylodge_api::{Code, Envelope, Status};
+use keylodge_api::{Envelope, Status};
 use keylodge_gate::{Pass, Surface};
 use serde_json::{Value, json};
 
@@ -29,6 +30,7 @@ use crate::gemini::identify::Verb;
 use crate::gemini::inside::{self, Fault, Heard, Pieces, Said, Unanswered};
 use crate::wire::{self, EVENTS};
 use answer::{Answering, Chunking};
+use embeddings::Embeddings;
 use identify::Call;
 pub(crate) use identify::target;
 
@@ -51,10 +53,7 @@ pub(crate) async fn handle(State(openai): State<OpenAi>, pass: Pass, request: Re
         Call::ChatCompletions => chat(&mut calling, body).await,
         Call::ListModels => models(&calling, None).await,
         Call::GetModel(model) => models(&calling, Some(&model)).await,
-        Call::Embeddings => {
-            let status = Status::new(Code::Unimplemented, "Embeddings are not served by any model of this Keylodge.");
-            fail(&calling, &status).await
-        }
+        Call::Embeddings => embeddings(&mut calling, body).await,
     };
     match answered {
         Ok(response) => response,
@@ -77,6 +76,23 @@ async fn chat(calling: &mut Calling<'_>, body: Body) -> Result<Response, Unanswe
     let mut response = match said {
         Said::Whole(said) => wire::json(&answering.whole(&said)),
         Said::Pieces(pieces) => streamed(pieces, answering.stream()),
+    };
+    response.headers_mut().extend(headers);
+    Ok(response)
+}
+
+async fn embeddings(calling: &mut Calling<'_>, body: Body) -> Result<Response, Unanswered> {
+    let asked = match wire::bytes(calling.lodge, body).await.and_then(|bytes| Embeddings::read(&bytes)) {
+        Ok(asked) => asked,
+        Err(status) => return fail(calling, &status).await,
+    };
+    calling.of_model(&asked.model)?;
+    let mut bill = calling.bill().await?;
+    let Heard { said, headers } = calling.ask(&asked.model, Verb::BatchEmbedContents, &asked.body, &mut bill).await?;
+    let mut response = match said {
+        Said::Whole(said) => json_response(&asked.answer(&said)),
+        // Vectors come whole.
+        Said::Pieces(_) => return Err(Fault::of_status(&Status::internal()).into()),
     };
     response.headers_mut().extend(headers);
     Ok(response)

@@ -6,6 +6,7 @@
 mod audit;
 mod bulk;
 mod callers;
+mod embeddings;
 mod explain;
 mod functions;
 mod gemini;

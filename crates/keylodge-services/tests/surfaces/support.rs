@@ -8,13 +8,13 @@ use axum::body::Body;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use keylodge_gate::{Clock, Entropy, Judge, Ledger, Names};
-use keylodge_model::{Engine, Script};
+use keylodge_model::{Embedder, Engine, Script};
 use keylodge_rules::quota::{Price, PriceTable};
 use keylodge_rules::{OperatorToken, Timestamp};
 use keylodge_services::observe::Metrics;
 use keylodge_services::{
-    Background, Catalogue, Follower, Limits, ListensAt, Lodge, LodgeParts, ModelEntry, Models, Served, Tally,
-    Unwritten, Upstreams, Uses, WorkspaceRules, first_start, metering, router,
+    Background, Catalogue, EmbeddingEntry, Follower, Limits, ListensAt, Lodge, LodgeParts, ModelEntry, Models, Served,
+    Tally, Unwritten, Upstreams, Uses, WorkspaceRules, first_start, metering, router,
 };
 use keylodge_store::meter::{Meter, MeterOptions};
 use keylodge_store::{Interactions, InteractionsOptions, MasterKey, Store, StoreOptions, Vault};
@@ -26,6 +26,7 @@ use tower::ServiceExt;
 pub(crate) const NOON: i64 = 1_769_860_800_000_000;
 pub(crate) const KEYS: &str = "/v2/projects/default-project/locations/global/keys";
 pub(crate) const MODEL: &str = "gemini-2.5-flash";
+pub(crate) const EMBEDDING_MODEL: &str = "gemini-embedding-001";
 pub(crate) const BODY_BYTES_MAX: usize = 4096;
 
 /// A running lodge: default project, default key, owner.
@@ -105,7 +106,7 @@ fn prices() -> PriceTable {
     let dollar = 1_000_000_000;
     let price =
         Price { input_per_million: dollar, cached_input_per_million: dollar / 10, output_per_million: 10 * dollar };
-    PriceTable::new(&[(MODEL, price)]).unwrap()
+    PriceTable::new(&[(MODEL, price), (EMBEDDING_MODEL, price)]).unwrap()
 }
 
 impl House {
@@ -136,9 +137,12 @@ impl House {
         let (stop, stopped) = watch::channel(false);
         let leasing = stopped.clone();
         tokio::spawn(follower.run(stopped));
-        let engine = Engine::Script(Arc::new(Script::parse(script).unwrap()));
-        let entries = ["gemini-2.0-flash", MODEL, "gemini-2.5-pro"]
+        let script = Arc::new(Script::parse(script).unwrap());
+        let (engine, embedder) = (Engine::Script(Arc::clone(&script)), Embedder::Script(script));
+        let text = ["gemini-2.0-flash", MODEL, "gemini-2.5-pro"]
             .map(|name| Served::Here(ModelEntry { name: name.to_owned(), engine: engine.clone(), instead: None }));
+        let vectors = Served::Embeds(EmbeddingEntry { name: EMBEDDING_MODEL.to_owned(), embedder: embedder.clone() });
+        let entries = text.into_iter().chain([vectors]).collect();
         let clock = Arc::new(AtomicI64::new(NOON));
         let time: Clock = {
             let clock = Arc::clone(&clock);
@@ -159,7 +163,7 @@ impl House {
             master,
             index,
             feed,
-            models: Models::new(vec![engine], entries.into(), None),
+            models: Models::new(vec![engine], vec![embedder], entries, None),
             upstreams,
             prices: prices(),
             catalogue: Catalogue::with(Vec::new()),

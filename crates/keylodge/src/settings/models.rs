@@ -1,7 +1,7 @@
 //! The table of models, checked.
 
 use super::given::{Given, Mistake};
-use super::known::MODELS;
+use super::known::{EMBEDDING_MODELS, MODELS};
 
 /// The name that stands for every name that is not in the table.
 pub(crate) const OTHERS: &str = "*";
@@ -11,6 +11,8 @@ pub(crate) const OTHERS: &str = "*";
 pub(crate) enum Source {
     /// An engine of ours.
     Engine(EngineKind),
+    /// What makes vectors here, with such an engine.
+    Embedding(EngineKind),
     /// A server elsewhere, and the model's name there if it is another.
     Upstream { name: String, model: Option<String> },
 }
@@ -26,6 +28,9 @@ pub(crate) enum EngineKind {
     Script,
 }
 
+/// What stands in the table for the model of embeddings that goes with the engine.
+const EMBEDDING: &str = "embedding";
+
 /// Reads the name of an engine.
 pub(super) fn engine(text: &str) -> Result<EngineKind, &'static str> {
     match text {
@@ -39,11 +44,13 @@ pub(super) fn engine(text: &str) -> Result<EngineKind, &'static str> {
 /// Checks the table.
 pub(super) fn read(given: &Given, default: EngineKind, mistakes: &mut Vec<Mistake>) -> Vec<(String, Source)> {
     let Some(table) = &given.models else {
-        return MODELS.iter().map(|name| ((*name).to_owned(), Source::Engine(default))).collect();
+        let text = MODELS.iter().map(|name| ((*name).to_owned(), Source::Engine(default)));
+        let vectors = EMBEDDING_MODELS.iter().map(|name| ((*name).to_owned(), Source::Embedding(default)));
+        return text.chain(vectors).collect();
     };
     let mut models = Vec::new();
     for (name, text, place) in table {
-        match check_name(name).and_then(|()| source(given, name, text)) {
+        match check_name(name).and_then(|()| source(given, name, text, default)) {
             Ok(source) => models.push((name.clone(), source)),
             Err(problem) => mistakes.push(Mistake { place: place.clone(), problem }),
         }
@@ -59,12 +66,16 @@ fn check_name(name: &str) -> Result<(), String> {
     Err(format!("a model's name has letters, digits, '-', '.' and '_'; '{name}' does not"))
 }
 
-fn source(given: &Given, name: &str, text: &str) -> Result<Source, String> {
-    if let Ok(engine) = engine(text) {
+fn source(given: &Given, name: &str, text: &str, default: EngineKind) -> Result<Source, String> {
+    let own = match engine(text) {
+        Ok(engine) => Some(Source::Engine(engine)),
+        Err(_) => (text == EMBEDDING).then_some(Source::Embedding(default)),
+    };
+    if let Some(own) = own {
         if name == OTHERS {
             return Err("'*' stands for the models of an upstream; an engine needs names".to_owned());
         }
-        return Ok(Source::Engine(engine));
+        return Ok(own);
     }
     let (upstream, model) = match text.split_once('/') {
         Some((upstream, model)) => (upstream, Some(model)),
@@ -77,7 +88,7 @@ fn source(given: &Given, name: &str, text: &str) -> Result<Source, String> {
         Some(_) => return Err(format!("the upstream '{upstream}' has no models; 'gemini' and 'openai' have")),
         None => {
             return Err(format!(
-                "what answers for '{name}' must be 'auto', 'embedded', 'script' or an upstream; there is no [upstreams.{upstream}]"
+                "what answers for '{name}' must be 'auto', 'embedded', 'script', 'embedding' or an upstream; there is no [upstreams.{upstream}]"
             ));
         }
     }

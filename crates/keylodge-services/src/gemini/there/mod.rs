@@ -1,5 +1,6 @@
 //! Calls of models that are elsewhere: the way to an upstream, what is reserved before, and what is counted after.
 
+mod embedded;
 pub(super) mod models;
 mod relayed;
 mod translated;

@@ -1,4 +1,4 @@
-//! Calls that are translated for a server with OpenAI's chat completions, and its answers back.
+//! Calls that are translated for a server with OpenAI's interface, and its answers back: generations as chat completions.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,12 +16,12 @@ use keylodge_api::Status;
 use keylodge_api::status::{JSON, json_bytes};
 use keylodge_rules::quota::Tokens;
 use serde_json::Value;
-use tokio::time::{Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::super::identify::Verb;
 use super::super::stream::Framing;
 use super::super::{Failure, with_clamp, with_upstream};
-use super::Call;
+use super::{Call, embedded};
 use crate::bill::{BROKEN, Bill, outcome};
 use crate::budget::Reserved;
 use crate::relay::openai::{self, ChatStream, Refused, to_chat};
@@ -43,10 +43,9 @@ pub(super) async fn answer(call: &mut Call<'_>, body: Body) -> Result<Response, 
     let framing = match call.verb {
         Verb::GenerateContent => None,
         Verb::StreamGenerateContent => Some(Framing::of(call.query)),
+        Verb::EmbedContent | Verb::BatchEmbedContents => return embedded::answer(call, body).await,
         // There is no word for it among what all such servers understand.
-        Verb::CountTokens | Verb::EmbedContent | Verb::BatchEmbedContents | Verb::NotServed { .. } => {
-            return Err(call.not_served().into());
-        }
+        Verb::CountTokens | Verb::NotServed { .. } => return Err(call.not_served().into()),
     };
     let upstream = Arc::clone(&call.elsewhere.upstream);
     let settings = &upstream.settings;
@@ -64,54 +63,90 @@ pub(super) async fn answer(call: &mut Call<'_>, body: Body) -> Result<Response, 
     let (reserved, clamped) = (affordable.reserved, affordable.clamped);
     let chat = to_chat(&affordable.body, asked, how)?;
 
-    let mut request = Request::new(Outgoing::Whole(Some(chat.body)));
-    *request.method_mut() = Method::POST;
-    request.headers_mut().insert(CONTENT_TYPE, JSON);
-    let bill = call.bill.take().map(|bill| (bill, Counts::Tokens(reserved)));
-    let mut slot = Some(request);
-    let mut underway = Underway::new(&mut slot, bill, &upstream);
-    let pair = Arc::default();
-    let asking = upstream.ask(&mut underway, "/chat/completions", &pair);
-    let answered = timeout_at(call.deadline, asking).await.unwrap_or(Err(UpstreamError::TooSlow));
-    let response = match answered {
-        Ok(response) => response,
-        Err(error) => {
-            underway.unanswered(&error);
-            return Ok(failure::of_upstream(&upstream.name, &error, call.envelope));
-        }
+    let asked_there = match ask(call, "/chat/completions", chat.body, reserved).await {
+        Ok(asked) => asked,
+        Err(response) => return Ok(response),
     };
-    let bill = underway.answered().map(|(bill, _)| bill);
-    if !response.status().is_success() {
-        return Ok(refused(call, bill, response).await);
-    }
-    let mut taking = Taking { bill, reserved, took: Took::Seen(0) };
-    let (_, body) = response.into_parts();
     let response = match framing {
         None => {
-            let whole = async {
-                let bytes =
-                    Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|_| openai::broke_off())?.to_bytes();
-                if openai::is_error(&bytes) {
-                    taking.took = Took::Nothing;
-                }
-                chat.answering.whole(&bytes)
-            };
-            let whole = timeout_at(call.deadline, whole).await.unwrap_or_else(|_| Err(failure::too_slow()));
-            let whole = whole.inspect_err(|_| taking.ended(BROKEN))?;
-            if let Some(usage) = whole.get("usageMetadata").and_then(Value::as_object) {
-                taking.took = Took::Said(Said::of_metadata(usage));
-            }
-            taking.ended("ok");
-            wire::answer(&whole, call.query)?
+            wire::answer(&asked_there.whole(call.deadline, |bytes| chat.answering.whole(bytes)).await?, call.query)?
         }
         Some(framing) => {
             let deadline = Box::pin(sleep_until(call.deadline));
+            let Asked { taking, body } = asked_there;
             let chat = chat.answering.stream();
             let chunks = Chunks { body: Some(body), chat, taking, pieces: 0, framing, deadline, first: true };
             framing.response(Body::from_stream(chunks))
         }
     };
     Ok(with_clamp(with_upstream(response, &upstream), clamped))
+}
+
+/// An answer of an upstream that said yes, before it was read.
+pub(super) struct Asked {
+    pub(super) taking: Taking,
+    pub(super) body: Answer,
+}
+
+/// Asks the upstream. Where it says no or nothing, gives the answer that the caller gets.
+pub(super) async fn ask(
+    call: &mut Call<'_>,
+    path: &str,
+    body: Bytes,
+    reserved: Option<Reserved>,
+) -> Result<Asked, Response> {
+    let upstream = Arc::clone(&call.elsewhere.upstream);
+    let mut request = Request::new(Outgoing::Whole(Some(body)));
+    *request.method_mut() = Method::POST;
+    request.headers_mut().insert(CONTENT_TYPE, JSON);
+    let bill = call.bill.take().map(|bill| (bill, Counts::Tokens(reserved)));
+    let mut slot = Some(request);
+    let mut underway = Underway::new(&mut slot, bill, &upstream);
+    let pair = Arc::default();
+    let asking = upstream.ask(&mut underway, path, &pair);
+    let answered = timeout_at(call.deadline, asking).await.unwrap_or(Err(UpstreamError::TooSlow));
+    let response = match answered {
+        Ok(response) => response,
+        Err(error) => {
+            underway.unanswered(&error);
+            return Err(failure::of_upstream(&upstream.name, &error, call.envelope));
+        }
+    };
+    let bill = underway.answered().map(|(bill, _)| bill);
+    if !response.status().is_success() {
+        return Err(refused(call, bill, response).await);
+    }
+    let (_, body) = response.into_parts();
+    Ok(Asked { taking: Taking { bill, reserved, took: Took::Seen(0) }, body })
+}
+
+impl Asked {
+    /// Reads an answer that comes in one piece.
+    ///
+    /// # Errors
+    /// It is too long or too late, or `read` does not know what it says.
+    pub(super) async fn whole(
+        self,
+        deadline: Instant,
+        read: impl FnOnce(&[u8]) -> Result<Value, Status>,
+    ) -> Result<Value, Status> {
+        let Self { mut taking, body } = self;
+        let whole = async {
+            let bytes =
+                Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|_| openai::broke_off())?.to_bytes();
+            if openai::is_error(&bytes) {
+                taking.took = Took::Nothing;
+            }
+            read(&bytes)
+        };
+        let whole = timeout_at(deadline, whole).await.unwrap_or_else(|_| Err(failure::too_slow()));
+        let whole = whole.inspect_err(|_| taking.ended(BROKEN))?;
+        if let Some(usage) = whole.get("usageMetadata").and_then(Value::as_object) {
+            taking.took = Took::Said(Said::of_metadata(usage));
+        }
+        taking.ended("ok");
+        Ok(whole)
+    }
 }
 
 /// The answer where the upstream said no. What it said that is not for callers is in the log.
@@ -138,7 +173,7 @@ async fn refused(call: &Call<'_>, bill: Option<Box<Bill>>, response: http::Respo
 }
 
 /// What a call takes, until it is over.
-struct Taking {
+pub(super) struct Taking {
     bill: Option<Box<Bill>>,
     reserved: Option<Reserved>,
     took: Took,

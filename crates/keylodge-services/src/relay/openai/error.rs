@@ -48,7 +48,7 @@ pub fn refused(http: u16, headers: &HeaderMap, body: &[u8]) -> Refused {
 }
 
 /// The error that an answer is, or that a stream ends with, although its HTTP status was a success.
-pub(super) fn in_answer(error: &Value) -> Status {
+pub(crate) fn in_answer(error: &Value) -> Status {
     let code = error.get("code").or_else(|| error.get("status")).and_then(Value::as_u64);
     let kind = error.get("type").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
     let http = match code {

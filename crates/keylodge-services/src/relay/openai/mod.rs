@@ -39,6 +39,6 @@ mod tools;
 
 pub use answer::Answering;
 pub use error::{MESSAGE_BYTES_MAX, Refused, refused};
-pub(crate) use error::{broke_off, is_error, not_understood};
+pub(crate) use error::{broke_off, in_answer, is_error, not_understood};
 pub use request::{ChatCall, Framing, Upstream, to_chat};
 pub use stream::{ChatStream, LINE_BYTES_MAX, TOOL_CALLS_BYTES_MAX};
