@@ -36,6 +36,20 @@ pub(crate) enum FetchError {
 }
 
 impl FetchError {
+    /// Whether it may go better another time, without anybody doing anything here.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::PythonFailed { .. } | Self::TooSlow { .. } | Self::Disk { .. } => true,
+            Self::NotBuiltIn
+            | Self::NotThere { .. }
+            | Self::MayNotFetch { .. }
+            | Self::NoPython { .. }
+            | Self::NotInPackage { .. }
+            | Self::Misfit(_)
+            | Self::Damaged { .. } => false,
+        }
+    }
+
     pub(super) fn disk(doing: &'static str, path: &Path, error: io::Error) -> Self {
         Self::Disk { doing, path: path.to_owned(), error }
     }

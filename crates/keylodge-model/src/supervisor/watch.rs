@@ -14,6 +14,9 @@ use crate::fetch;
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
+/// A model that calls wake is fetched again by a later call, but not by each of those that come at once.
+const FETCH_AGAIN: Duration = Duration::from_secs(30);
+
 /// Runs until it is told to stop or nothing more can be done. No worker outlives it.
 pub(super) async fn run(desk: &Desk, options: &Options, mut stop: watch::Receiver<bool>) {
     if let Err(Over::Failed(reason)) = supervise(desk, options, &mut stop).await {
@@ -35,16 +38,24 @@ async fn supervise(
     options: &Options,
     stop: &mut watch::Receiver<bool>,
 ) -> Result<std::convert::Infallible, Over> {
-    if desk.phase().borrow().clone() == Phase::Asleep {
-        tokio::select! {
-            () = desk.woken() => {}
-            () = stopped(stop) => return Err(Over::Stopped),
-        }
-    }
     let say = |what: &str| desk.enter(Phase::Loading { what: what.to_owned() });
-    let model = tokio::select! {
-        model = fetch::prepare(options.task, &options.model, &say) => model.map_err(|error| Over::Failed(error.to_string()))?,
-        () = stopped(stop) => return Err(Over::Stopped),
+    let model = loop {
+        let is_asleep = *desk.phase().borrow() == Phase::Asleep;
+        if is_asleep {
+            unless_stopped(stop, desk.woken()).await?;
+        }
+        let fetched = unless_stopped(stop, fetch::prepare(options.task, &options.model, &say)).await?;
+        match fetched {
+            Ok(model) => break model,
+            Err(error) if is_asleep && error.may_pass() => {
+                let reason = error.to_string();
+                tracing::warn!(reason, "the model could not be fetched; a later call tries again");
+                desk.enter(Phase::Down { reason, retry: FETCH_AGAIN });
+                unless_stopped(stop, sleep(FETCH_AGAIN)).await?;
+                desk.enter(Phase::Asleep);
+            }
+            Err(error) => return Err(Over::Failed(error.to_string())),
+        }
     };
 
     let mut backoff = BACKOFF_MIN;
@@ -60,10 +71,14 @@ async fn supervise(
         }
         tracing::warn!(reason, retry = ?backoff, "the model's worker was lost; its calls were ended");
         desk.enter(Phase::Down { reason, retry: backoff });
-        tokio::select! {
-            () = sleep(backoff) => {}
-            () = stopped(stop) => return Err(Over::Stopped),
-        }
+        unless_stopped(stop, sleep(backoff)).await?;
         backoff = (backoff * 2).min(BACKOFF_MAX);
+    }
+}
+
+async fn unless_stopped<T>(stop: &mut watch::Receiver<bool>, step: impl Future<Output = T>) -> Result<T, Over> {
+    tokio::select! {
+        done = step => Ok(done),
+        () = stopped(stop) => Err(Over::Stopped),
     }
 }

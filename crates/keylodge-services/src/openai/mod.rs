@@ -90,7 +90,7 @@ async fn embeddings(calling: &mut Calling<'_>, body: Body) -> Result<Response, U
     let mut bill = calling.bill().await?;
     let Heard { said, headers } = calling.ask(&asked.model, Verb::BatchEmbedContents, &asked.body, &mut bill).await?;
     let mut response = match said {
-        Said::Whole(said) => json_response(&asked.answer(&said)),
+        Said::Whole(said) => wire::json(&asked.answer(&said)),
         // Vectors come whole.
         Said::Pieces(_) => return Err(Fault::of_status(&Status::internal()).into()),
     };

@@ -76,7 +76,6 @@ fn every_management_route_answers_each_kind_of_caller_as_it_must() {
     }
     routes::check_all_called(&{
         check(&server, &routes::gemini(), "the right key", |call| call.key(&key), 200);
-        check(&server, &routes::gemini_elsewhere(), "the right key", |call| call.key(&key), 404);
         check(&server, &routes::of_no_interaction(), "the right key", |call| call.key(&key), 404);
         server.call(&get("/metrics")).good().text()
     });

@@ -9,6 +9,7 @@ mod callers;
 mod canary;
 mod cli;
 mod drain;
+mod embeddings;
 mod emulate;
 mod engines;
 mod errors;

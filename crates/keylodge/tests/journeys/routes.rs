@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use keylodge_services::dispatch::routes;
 use serde_json::json;
 
-use crate::support::http::{MODEL, Request, contents, delete, get, post, request};
+use crate::support::http::{EMBEDDING_MODEL, MODEL, Request, contents, delete, get, post, request};
 use crate::support::manage::keys;
 
 /// The versions of the Gemini API.
@@ -22,6 +22,8 @@ const INTERACTIONS: &str = include_str!("../../../keylodge-services/src/interact
 pub(crate) fn gemini() -> Vec<Request> {
     let each = VERSIONS.into_iter().flat_map(|version| {
         let model = format!("/{version}/models/{MODEL}");
+        let embedding = format!("/{version}/models/{EMBEDDING_MODEL}");
+        let content = json!({"content": {"parts": [{"text": "Hello"}]}});
         [
             get(format!("/{version}/models")),
             get(format!("/{version}/tunedModels")),
@@ -30,16 +32,12 @@ pub(crate) fn gemini() -> Vec<Request> {
             post(format!("{model}:streamGenerateContent"), &contents("Hello")),
             post(format!("{model}:streamGenerateContent?alt=sse"), &contents("Hello")),
             post(format!("{model}:countTokens"), &contents("Hello")),
+            post(format!("{embedding}:embedContent"), &content),
+            post(format!("{embedding}:batchEmbedContents"), &json!({"requests": [content]})),
             post(format!("/{version}/interactions"), &json!({"model": MODEL, "input": "Hello"})),
         ]
     });
     each.collect()
-}
-
-/// A call of every method of the Gemini API that only models elsewhere have.
-pub(crate) fn gemini_elsewhere() -> Vec<Request> {
-    let verbs = ["embedContent", "batchEmbedContents"];
-    verbs.map(|verb| post(format!("/v1beta/models/{MODEL}:{verb}"), &contents("Hello"))).into()
 }
 
 /// A call of every method about one interaction, which there is not.

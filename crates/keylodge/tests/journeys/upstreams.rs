@@ -15,10 +15,10 @@ const FLASH: &str = "gemini-2.5-flash";
 /// What either upstream answers where nothing caps it.
 const ANSWER_TOKENS: u64 = 20;
 
-struct Lodge {
-    server: Server,
+pub(crate) struct Lodge {
+    pub(crate) server: Server,
     key: String,
-    upstream: Upstream,
+    pub(crate) upstream: Upstream,
 }
 
 /// A server with these models, in front of an upstream that is called `there`.
@@ -46,12 +46,12 @@ fn google() -> Lodge {
     lodge("google_like.py", "gemini", "", "'mine' = 'script'\n'fast' = 'there/gemini-2.5-flash'\n'*' = 'there'")
 }
 
-fn ollama() -> Lodge {
+pub(crate) fn ollama() -> Lodge {
     lodge("ollama_like.py", "openai", "/v1", "'gemini-2.5-flash' = 'there/qwen3:8b'\n'*' = 'there'")
 }
 
 impl Lodge {
-    fn call(&self, request: Request) -> Answer {
+    pub(crate) fn call(&self, request: Request) -> Answer {
         self.server.call(&request.key(&self.key))
     }
 
@@ -61,7 +61,7 @@ impl Lodge {
     }
 
     /// A limit for the project.
-    fn limit(&self, limit: &Value) {
+    pub(crate) fn limit(&self, limit: &Value) {
         let limits = json!({ "limits": [limit] });
         let path = "/keylodge/v1/projects/default-project/limits";
         Owner::of(&self.server).call(request("PUT", path).body(limits.to_string())).good();

@@ -9,20 +9,26 @@ use crate::support::http::{Connection, generate, get, post};
 use crate::support::server::{Folder, Server, with_model};
 use crate::support::{cache, printed, signal, until};
 
-/// The worker of the moment.
+/// The worker of the moment that is for this.
 #[track_caller]
-fn worker(server: &Server) -> u32 {
+pub(crate) fn worker_for(server: &Server, task: &str) -> u32 {
     let output = Command::new("ps").args(["-A", "-o", "pid=,ppid=,args="]).output().expect("there is ps");
     let (processes, _) = printed(&output);
     let parent = server.pid().to_string();
     let workers = processes.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         let (pid, ppid) = (words.next()?, words.next()?);
-        (ppid == parent && line.contains(" model-worker ")).then(|| pid.parse().ok())?
+        (ppid == parent && line.contains(&format!(" model-worker --task {task} "))).then(|| pid.parse().ok())?
     });
     let workers: Vec<u32> = workers.collect();
     assert_eq!(workers.len(), 1, "one worker of {parent}:\n{processes}");
     workers[0]
+}
+
+/// The one that tells stories.
+#[track_caller]
+fn worker(server: &Server) -> u32 {
+    worker_for(server, "generate")
 }
 
 /// The rest of a stream ends with an error in it, not in silence and not as if the story were over.

@@ -9,6 +9,7 @@ import { all, check, raised } from './checks.mjs';
 
 const scripted = process.argv[2] === 'script';
 const model = 'gemini-2.0-flash';
+const embeddingModel = 'gemini-embedding-001';
 const story = 'Once upon a time.';
 const contents = 'Write a story about a magic backpack.';
 
@@ -41,6 +42,24 @@ async function models() {
   check('models.list goes over all pages', names.includes(`models/${model}`) && names.length > 3, names);
   const one = await ai.models.get({ model });
   check('models.get gives one', one.name === `models/${model}` && one.supportedActions.includes('countTokens'), one);
+}
+
+async function embeddings() {
+  const contents = ['How do I bake bread?', 'A recipe for a loaf of bread', 'My server does not start'];
+  const made = await ai.models.embedContent({ model: embeddingModel, contents });
+  const vectors = made.embeddings.map((embedding) => embedding.values);
+  const cosine = (a, b) => a.reduce((sum, x, at) => sum + x * b[at], 0);
+  check('embedContent gives a vector for each text', vectors.length === 3 && vectors[0].length > 100, vectors);
+  check('vectors have length 1', vectors.every((vector) => Math.abs(cosine(vector, vector) - 1) < 1e-3));
+  if (!scripted) {
+    const [near, far] = [cosine(vectors[0], vectors[1]), cosine(vectors[0], vectors[2])];
+    check('near texts have near vectors', near > far + 0.2, [near, far]);
+  }
+  const config = { taskType: 'RETRIEVAL_DOCUMENT', title: 'Bread', outputDimensionality: 64 };
+  const one = await ai.models.embedContent({ model: embeddingModel, contents: contents[1], config });
+  check('a whole config is taken', one.embeddings.length === 1 && one.embeddings[0].values.length === 64, one);
+  const error = await raised(() => ai.models.embedContent({ model, contents: 'a' }));
+  check('a model of text is not found for it', error instanceof ApiError && error.status === 404, String(error));
 }
 
 async function config() {
@@ -110,6 +129,7 @@ async function faults() {
 await generate();
 await stream();
 await models();
+await embeddings();
 await config();
 await chat();
 await mistakes();

@@ -13,6 +13,7 @@ from google.genai import errors, types
 
 SCRIPTED = sys.argv[1] == "script"
 MODEL = "gemini-2.0-flash"
+EMBEDDING_MODEL = "gemini-embedding-001"
 STORY = "Once upon a time."
 PROMPT = "Write a story about a magic backpack."
 
@@ -45,6 +46,28 @@ def models():
     check("models.list goes over all pages", f"models/{MODEL}" in names and len(names) == len(set(names)) > 3, names)
     model = client.models.get(model=MODEL)
     check("models.get gives one", model.name == f"models/{MODEL}" and "generateContent" in model.supported_actions, model)
+
+
+def embeddings():
+    texts = ["How do I bake bread?", "A recipe for a loaf of bread", "My server does not start"]
+    made = client.models.embed_content(model=EMBEDDING_MODEL, contents=texts)
+    vectors = [embedding.values for embedding in made.embeddings]
+    cosine = lambda a, b: sum(x * y for x, y in zip(a, b))
+    check("embed_content gives a vector for each text", len(vectors) == 3 and len(vectors[0]) > 100, vectors)
+    check("vectors have length 1", all(abs(cosine(vector, vector) - 1) < 1e-3 for vector in vectors))
+    if not SCRIPTED:
+        near, far = cosine(vectors[0], vectors[1]), cosine(vectors[0], vectors[2])
+        check("near texts have near vectors", near > far + 0.2, (near, far))
+    whole = types.EmbedContentConfig(task_type="RETRIEVAL_DOCUMENT", title="Bread", output_dimensionality=64)
+    one = client.models.embed_content(model=EMBEDDING_MODEL, contents=texts[1], config=whole)
+    check("a whole config is taken", len(one.embeddings) == 1 and len(one.embeddings[0].values) == 64, one)
+    model = client.models.get(model=EMBEDDING_MODEL)
+    check("its model says what it is for", "embedContent" in model.supported_actions and model.input_token_limit > 0, model)
+    wrong = lambda: client.models.embed_content(model=EMBEDDING_MODEL, contents="a", config={"output_dimensionality": 9999})
+    error = raised(errors.ClientError, wrong)
+    check("too many dimensions are a ClientError 400", error and error.code == 400, error)
+    error = raised(errors.ClientError, lambda: client.models.embed_content(model=MODEL, contents="a"))
+    check("a model of text is not found for it", error and error.code == 404, error)
 
 
 def config():
@@ -84,6 +107,8 @@ def chat():
 async def asynchronous():
     other = genai.Client()
     answer = await other.aio.models.generate_content(model=MODEL, contents=PROMPT)
+    made = await other.aio.models.embed_content(model=EMBEDDING_MODEL, contents="one text")
+    check("the asynchronous client gets vectors", len(made.embeddings) == 1, made)
     check("the asynchronous client gets text", answer.text == STORY or not SCRIPTED, answer)
     texts = [c.text or "" async for c in await other.aio.models.generate_content_stream(model=MODEL, contents=PROMPT)]
     check("the asynchronous client streams", "".join(texts) == STORY or not SCRIPTED, texts)
@@ -125,6 +150,7 @@ def faults():
 generate()
 stream()
 models()
+embeddings()
 config()
 chat()
 asyncio.run(asynchronous())

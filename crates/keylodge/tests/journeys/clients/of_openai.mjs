@@ -25,6 +25,10 @@ for await (const chunk of await client.chat.completions.create({ model, messages
 }
 check('a stream is the text in chunks', scripted ? streamed === story : streamed !== '', streamed);
 
+const made = await client.embeddings.create({ model: 'gemini-embedding-001', input: ['one text', 'another'] });
+const sizes = made.data.map((entry) => entry.embedding.length);
+check('embeddings are numbers', sizes.length === 2 && sizes[0] > 100 && sizes[0] === sizes[1], sizes);
+
 const ids = [];
 for await (const one of await client.models.list()) ids.push(one.id);
 check('models are listed', ids.includes(`models/${model}`), ids);

@@ -11,6 +11,7 @@ from checks import check, raised
 
 SCRIPTED = sys.argv[1] == "script"
 MODEL = "gemini-2.0-flash"
+EMBEDDING_MODEL = "gemini-embedding-001"
 STORY = "Once upon a time."
 
 client = openai.OpenAI(max_retries=0)
@@ -49,6 +50,17 @@ def stream():
     check("the last chunk has the counts", chunks[-1].usage.total_tokens > 0 and not chunks[-1].choices, chunks[-1])
 
 
+def embeddings():
+    made = client.embeddings.create(model=EMBEDDING_MODEL, input=["one text", "another"], dimensions=64)
+    vectors = [entry.embedding for entry in made.data]
+    check("embeddings are numbers", [len(vector) for vector in vectors] == [64, 64] and made.usage.total_tokens > 0, made)
+    plain = client.embeddings.create(model=EMBEDDING_MODEL, input="one text", dimensions=64, encoding_format="float")
+    near = all(abs(x - y) < 1e-5 for x, y in zip(plain.data[0].embedding, vectors[0]))
+    check("as bytes and as numbers they are the same", near, plain)
+    error = raised(openai.BadRequestError, lambda: client.embeddings.create(model=EMBEDDING_MODEL, input=[[1, 2]]))
+    check("tokens are refused by name", error and "input[0]" in error.response.text, error)
+
+
 def models():
     ids = [model.id for model in client.models.list()]
     check("models are listed", f"models/{MODEL}" in ids, ids)
@@ -77,5 +89,6 @@ def mistakes():
 
 chat()
 stream()
+embeddings()
 models()
 mistakes()

@@ -1,9 +1,9 @@
-"""A small server that speaks OpenAI's chat completions as Ollama does (its `/v1`).
+"""A small server that speaks OpenAI's chat completions and embeddings as Ollama does (its `/v1`).
 
 It prints its port. Shapes of completions, chunks, tool calls and errors are those of the golden files beside the
 translation's tests, which say where each was recorded.
 
-What it does is told by the model's name: `qwen3:8b` answers with what it was sent, or as tools and formats ask;
+What it does is told by the model's name: `all-minilm` makes vectors of a text's place and length; `qwen3:8b` answers with what it was sent, or as tools and formats ask;
 `endless` goes on past any cap until nobody listens; `dies` hangs up after two chunks; `over` keeps to no cap; `slow` says
 nothing until nobody listens; `mute` does not say what it counted; `sorry` answers with an error and 200.
 """
@@ -35,6 +35,12 @@ class Ollama(Handler):
             return None
         if model == "sorry":
             return self.say(200, {"error": {"message": "not now", "type": "api_error", "code": None}})
+        if model == "all-minilm" and self.path.endswith("/embeddings"):
+            texts = list(enumerate(chat["input"]))
+            # In no order: each says which text it is of.
+            data = [{"object": "embedding", "index": at, "embedding": [float(at), float(len(text))]} for at, text in texts]
+            used = {"prompt_tokens": 3 * len(texts), "total_tokens": 3 * len(texts)}
+            return self.say(200, {"object": "list", "model": model, "data": data[::-1], "usage": used})
         if model not in ("qwen3:8b", "endless", "dies", "over", "mute"):
             said = {"error": {"message": f'model "{model}" not found', "type": "api_error", "code": None}}
             return self.say(404, said)

@@ -11,6 +11,9 @@ use super::WAIT_MAX;
 /// The model that the examples in Google's documents call.
 pub(crate) const MODEL: &str = "gemini-2.0-flash";
 
+/// What they ask for vectors.
+pub(crate) const EMBEDDING_MODEL: &str = "gemini-embedding-001";
+
 /// A request, whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {

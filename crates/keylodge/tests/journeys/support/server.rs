@@ -8,6 +8,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::http::{Answer, Connection, Request, get};
+#[cfg(feature = "embedded-model")]
+use super::http::{EMBEDDING_MODEL, post};
 use super::lines::Lines;
 #[cfg(feature = "embedded-model")]
 use super::{WAIT_MAX, until_within};
@@ -78,13 +80,17 @@ pub(crate) fn with_script(script: &str) -> Start {
     Start::new(folder, &["--script", &file.to_string_lossy()])
 }
 
-/// A server with the real model, from the user's cache; fetched there if it must be, before any test counts on it.
+/// A server with the real models, from the user's cache; fetched there if they must be, before any test counts on it.
 #[cfg(feature = "embedded-model")]
 pub(crate) fn with_model() -> Start {
     static FETCHED: std::sync::Once = std::sync::Once::new();
     FETCHED.call_once(|| {
         let server = embedded().up();
         until_within(FETCH_MAX, "the model is fetched", || server.is_ready());
+        let key = server.key();
+        let body = serde_json::json!({"content": {"parts": [{"text": "Hello"}]}});
+        let embed = post(format!("/v1/models/{EMBEDDING_MODEL}:embedContent"), &body).key(&key);
+        until_within(FETCH_MAX, "the model of embeddings is fetched", || server.call(&embed).status == 200);
     });
     embedded()
 }
