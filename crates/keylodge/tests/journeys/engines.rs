@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::http::{MODEL, contents, generate, get, post};
+use crate::support::http::{EMBEDDING_MODEL, MODEL, contents, generate, get, post};
 use crate::support::server::{again, scripted, with_script, without_model};
 use crate::support::{printed, until};
 
@@ -38,17 +38,23 @@ fn where_only_the_model_will_do_its_absence_is_503_with_the_reason_for_the_owner
 
 #[test]
 fn the_table_of_models_is_the_whole_list() {
-    let server = scripted().settings("[models]\n\"my-model\" = \"script\"\n\"my.other_1\" = \"script\"\n").up();
+    let table = "[models]\n\"my-model\" = \"script\"\n\"my.other_1\" = \"script\"\n\"my-vectors\" = \"embedding\"\n";
+    let server = scripted().settings(table).up();
 
     let listed = server.call(&get("/v1/models").key(&server.key())).good().json();
 
     let names: Vec<&Value> = listed["models"].as_array().unwrap().iter().map(|model| &model["name"]).collect();
-    assert_eq!(names, ["models/my-model", "models/my.other_1"]);
+    assert_eq!(names, ["models/my-model", "models/my.other_1", "models/my-vectors"]);
     let ask = |model: &str| {
         let path = format!("/v1/models/{model}:generateContent");
         server.call(&post(path, &contents("Hello")).key(&server.key())).status
     };
-    assert_eq!((ask("my-model"), ask("my.other_1"), ask(MODEL)), (200, 200, 404));
+    assert_eq!((ask("my-model"), ask("my.other_1"), ask("my-vectors"), ask(MODEL)), (200, 200, 404, 404));
+    let embed = |model: &str| {
+        let body = json!({"content": {"parts": [{"text": "Hello"}]}});
+        server.call(&post(format!("/v1/models/{model}:embedContent"), &body).key(&server.key())).status
+    };
+    assert_eq!((embed("my-vectors"), embed("my-model"), embed(EMBEDDING_MODEL)), (200, 404, 404));
 }
 
 #[test]
