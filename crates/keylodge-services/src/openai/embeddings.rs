@@ -32,10 +32,7 @@ impl Embeddings {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Status> {
         let mut asked = Reading::new(bytes)?;
         asked.refuse_unknown(&[&KNOWN]);
-        let asked_model = asked.text("model").unwrap_or_default();
-        if asked_model.is_empty() {
-            asked.refuse("model", "model is not specified");
-        }
+        let (asked_model, model) = asked.model();
         let is_base64 = match asked.text("encoding_format").as_deref() {
             None | Some("float") => false,
             Some("base64") => true,
@@ -48,7 +45,6 @@ impl Embeddings {
         if dimensions.as_ref().is_some_and(|dimensions| dimensions.as_u64().is_none()) {
             asked.refuse("dimensions", "it is a whole number");
         }
-        let model = asked_model.strip_prefix("models/").unwrap_or(&asked_model).to_owned();
         let request = |text: String| {
             let mut request = json!({"model": format!("models/{model}"), "content": {"parts": [{"text": text}]}});
             if let Some(dimensions) = &dimensions {

@@ -86,7 +86,7 @@ async fn embeddings(calling: &mut Calling<'_>, body: Body) -> Result<Response, U
         Ok(asked) => asked,
         Err(status) => return fail(calling, &status).await,
     };
-    calling.of_model(&asked.model)?;
+    calling.of_model(&asked.model, None)?;
     let mut bill = calling.bill().await?;
     let Heard { said, headers } = calling.ask(&asked.model, Verb::BatchEmbedContents, &asked.body, &mut bill).await?;
     let mut response = match said {
