@@ -32,6 +32,9 @@ const MANY: usize = 40_000;
 /// How many different users of keys are gathered at most between two batches; of more, nothing is noted.
 const GATHERED_MAX: usize = 80_000;
 
+/// How much larger than what it held a table may be to be kept for the next users.
+const SPARE_PER_HELD_MAX: usize = 4;
+
 /// How many users of keys one transaction writes.
 const AT_ONCE: usize = 2_000;
 
@@ -51,6 +54,8 @@ type Counted = (u64, Timestamp, Timestamp);
 #[derive(Debug, Default)]
 struct Gathered {
     keys: HashMap<User, Counted>,
+    /// Where the next users are gathered while these are written, so that a table is not made anew each minute.
+    spare: HashMap<User, Counted>,
     tokens: HashMap<String, Timestamp>,
     foreign: HashMap<(KeyUid, u32), KeyHash>,
 }
@@ -110,10 +115,19 @@ impl Uses {
     fn take(&self, is_time_for_keys: bool) -> Gathered {
         let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let keys = is_time_for_keys || gathered.keys.len() >= MANY;
+        let spare = if keys { std::mem::take(&mut gathered.spare) } else { HashMap::new() };
         Gathered {
-            keys: if keys { std::mem::take(&mut gathered.keys) } else { HashMap::new() },
+            keys: if keys { std::mem::replace(&mut gathered.keys, spare) } else { spare },
+            spare: HashMap::new(),
             tokens: std::mem::take(&mut gathered.tokens),
             foreign: std::mem::take(&mut gathered.foreign),
+        }
+    }
+
+    /// Keeps an emptied table for the users after the next ones, unless it is much larger than what it held.
+    fn give_back(&self, table: HashMap<User, Counted>, held: usize) {
+        if table.capacity() <= held.saturating_mul(SPARE_PER_HELD_MAX) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).spare = table;
         }
     }
 }
@@ -138,9 +152,10 @@ pub async fn write(lodge: &Lodge) -> Result<(), StoreError> {
 }
 
 async fn write_some(lodge: &Lodge, is_time_for_keys: bool) -> Result<(), StoreError> {
-    let Gathered { keys, tokens, foreign } = lodge.uses.take(is_time_for_keys);
-    if !keys.is_empty() {
-        let mut uses = keys.into_iter().map(|((uid, generation, address, client), (calls, first_time, last_time))| {
+    let Gathered { mut keys, tokens, foreign, .. } = lodge.uses.take(is_time_for_keys);
+    let held = keys.len();
+    if held > 0 {
+        let mut uses = keys.drain().map(|((uid, generation, address, client), (calls, first_time, last_time))| {
             let caller_ip = address.map(|address| address.to_string()).unwrap_or_default();
             Use { uid, generation, caller_ip, client: client.to_string(), calls, first_time, last_time }
         });
@@ -151,6 +166,8 @@ async fn write_some(lodge: &Lodge, is_time_for_keys: bool) -> Result<(), StoreEr
             }
             lodge.store.note_uses(&some).await?;
         }
+        drop(uses);
+        lodge.uses.give_back(keys, held);
     }
     if !tokens.is_empty() {
         lodge.store.note_token_uses(&tokens.into_iter().collect::<Vec<_>>()).await?;

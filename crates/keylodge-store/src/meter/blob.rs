@@ -46,7 +46,7 @@ pub(super) struct Row {
 }
 
 /// Writes calls. The minutes they lie in are the caller's to note.
-pub(super) fn encode(calls: &[CallRow]) -> Vec<u8> {
+pub(super) fn encode(calls: &[&CallRow]) -> Vec<u8> {
     let first_minute = calls.iter().map(|call| clamped(call.minute)).min().unwrap_or(0);
     let mut texts = Numbers::default();
     let mut keys = Numbers::<&KeyUid>::default();
@@ -60,10 +60,9 @@ pub(super) fn encode(calls: &[CallRow]) -> Vec<u8> {
         rows.number(call.key.as_ref().map_or(0, |key| keys.of(key)));
         rows.number(call.generation.into());
         if !kind_before.is_some_and(|before| Arc::ptr_eq(before, &call.kind)) {
-            for ((text, chars_max), before) in texts_of(&call.kind).into_iter().zip(&mut before) {
+            for (text, before) in texts_of(&call.kind).into_iter().zip(&mut before) {
                 if !std::ptr::eq(text, before.0) {
-                    let kept = cut(text, chars_max);
-                    *before = (text, if kept.is_empty() { 0 } else { texts.of(kept) });
+                    *before = (text, if text.is_empty() { 0 } else { texts.of(text) });
                 }
             }
             kind_before = Some(&call.kind);
@@ -91,21 +90,21 @@ pub(super) fn encode(calls: &[CallRow]) -> Vec<u8> {
     blob.0
 }
 
-/// The texts of a kind in the order of a row, and how long each may be.
-fn texts_of(kind: &CallKind) -> [(&str, usize); 11] {
+/// The texts of a kind as they are kept, in the order of a row.
+pub(super) fn texts_of(kind: &CallKind) -> [&str; 11] {
     let caller = &kind.caller;
     [
-        (&kind.service, NAME_CHARS_MAX),
-        (&kind.method, NAME_CHARS_MAX),
-        (&kind.model, NAME_CHARS_MAX),
-        (&kind.outcome, WORD_CHARS_MAX),
-        (&kind.shadow, WORD_CHARS_MAX),
-        (&kind.upstream, WORD_CHARS_MAX),
-        (&caller.referrer, REFERRER_CHARS_MAX),
-        (&caller.android_package, REFERRER_CHARS_MAX),
-        (&caller.android_cert, CLIENT_CHARS_MAX),
-        (&caller.ios_bundle, REFERRER_CHARS_MAX),
-        (&caller.client, CLIENT_CHARS_MAX),
+        cut(&kind.service, NAME_CHARS_MAX),
+        cut(&kind.method, NAME_CHARS_MAX),
+        cut(&kind.model, NAME_CHARS_MAX),
+        cut(&kind.outcome, WORD_CHARS_MAX),
+        cut(&kind.shadow, WORD_CHARS_MAX),
+        cut(&kind.upstream, WORD_CHARS_MAX),
+        cut(&caller.referrer, REFERRER_CHARS_MAX),
+        cut(&caller.android_package, REFERRER_CHARS_MAX),
+        cut(&caller.android_cert, CLIENT_CHARS_MAX),
+        cut(&caller.ios_bundle, REFERRER_CHARS_MAX),
+        cut(&caller.client, CLIENT_CHARS_MAX),
     ]
 }
 
@@ -300,6 +299,10 @@ mod tests {
         }
     }
 
+    fn all(calls: &[CallRow]) -> Vec<&CallRow> {
+        calls.iter().collect()
+    }
+
     fn text<'blob>(blob: &Blob<'blob>, number: u32) -> &'blob str {
         if number == 0 { "" } else { blob.texts[number as usize - 1] }
     }
@@ -307,7 +310,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         let calls: Vec<CallRow> = (0..200).map(call).collect();
-        let bytes = encode(&calls);
+        let bytes = encode(&all(&calls));
         let blob = decode(&bytes).unwrap();
 
         assert_eq!(blob.rows.len(), calls.len());
@@ -327,7 +330,7 @@ mod tests {
     #[test]
     fn what_is_written_stays_the_same_from_version_to_version() {
         let calls: Vec<CallRow> = (0..200).map(call).collect();
-        let bytes = encode(&calls);
+        let bytes = encode(&all(&calls));
         assert_eq!(bytes.len(), 28_156);
         assert_eq!(bytes[..CHECK_BYTES], [166, 238, 21, 142, 110, 228, 205, 75], "the check is over all the rest");
     }
@@ -341,12 +344,13 @@ mod tests {
             of_kinds.map(|(kind, which)| CallRow { kind: Arc::clone(&kinds[kind]), ..call(which) }).collect();
         let own = |row: &CallRow| CallRow { kind: Arc::new(CallKind::clone(&row.kind)), ..row.clone() };
 
-        assert_eq!(encode(&shared), encode(&shared.iter().map(own).collect::<Vec<_>>()));
+        let own: Vec<CallRow> = shared.iter().map(own).collect();
+        assert_eq!(encode(&all(&shared)), encode(&all(&own)));
     }
 
     #[test]
     fn any_changed_byte_and_any_missing_end_is_damage() {
-        let bytes = encode(&[call(3), call(4)]);
+        let bytes = encode(&[&call(3), &call(4)]);
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 0x10;
@@ -358,7 +362,7 @@ mod tests {
     #[test]
     fn a_minute_that_no_clock_shows_is_kept_as_the_nearest_that_one_does() {
         for (minute, kept) in [(i64::MIN, 0), (-1, 0), (i64::MAX, MINUTE_MAX)] {
-            let bytes = encode(&[CallRow { minute, ..call(1) }]);
+            let bytes = encode(&[&CallRow { minute, ..call(1) }]);
             assert_eq!(decode(&bytes).unwrap().rows[0].minute, kept);
         }
     }
@@ -374,7 +378,7 @@ mod tests {
 
         #[test]
         fn no_altered_bytes_make_the_reader_panic(at: prop::sample::Index, byte: u8) {
-            let mut bytes = encode(&[call(3), call(4)]);
+            let mut bytes = encode(&[&call(3), &call(4)]);
             let at = CHECK_BYTES + at.index(bytes.len() - CHECK_BYTES);
             bytes[at] = byte;
             let check = check(&bytes[CHECK_BYTES..]);

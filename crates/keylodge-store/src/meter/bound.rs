@@ -53,20 +53,21 @@ impl Lost {
 }
 
 /// Leaves out of rows what would make more than `max` of them in a minute, together with those stored already: first keys,
-/// then models. The rows with the most calls keep theirs. No count is lost.
+/// then models. The rows with the most calls keep theirs. No count is lost. The rows are in order then, and each is there
+/// once.
 pub(super) async fn usage(
     tx: &mut Transaction<'static, Sqlite>,
-    rows: &mut BTreeMap<UsageKey, Counts>,
+    rows: &mut Vec<(UsageKey, Counts)>,
     max: usize,
 ) -> Result<(), StoreError> {
-    let minutes: BTreeSet<i64> = rows.keys().map(|row| row.minute).collect();
+    merge_alike(rows);
+    let minutes: BTreeSet<i64> = rows.iter().map(|(row, _)| row.minute).collect();
     for minute in minutes {
         for lost in [Lost::Key, Lost::Model] {
-            let of_minute = || rows.range(UsageKey::first_of(minute)..UsageKey::first_of(minute + 1));
-            let concerned = || of_minute().filter(|(row, _)| lost.concerns(row));
+            let concerned = |row: &UsageKey| row.minute == minute && lost.concerns(row);
             let stored = sqlx::query(lost.count_sql()).bind(minute).fetch_one(&mut **tx).await?;
             let stored = Columns::of("usage", &stored).count("stored")? as usize;
-            if stored + concerned().count() <= max {
+            if stored + rows.iter().filter(|(row, _)| concerned(row)).count() <= max {
                 continue;
             }
             // Named, because there are many rows and most columns are not needed.
@@ -75,41 +76,59 @@ pub(super) async fn usage(
                  FROM usage WHERE minute = ?",
             );
             let known = read(stored_rows.bind(minute).fetch(&mut **tx), usage_key).await?;
-            let new =
-                concerned().filter(|(row, _)| !known.contains(row)).map(|(row, counts)| (*row, counts.calls)).collect();
-            for row in beyond(new, max.saturating_sub(stored)) {
-                if let Some(counts) = rows.remove(&row) {
-                    rows.entry(lost.without(row)).or_default().merge(&counts);
+            let new = rows.iter().filter(|(row, _)| concerned(row) && !known.contains(row));
+            let new = new.map(|(row, counts)| (*row, counts.calls)).collect();
+            let losers = beyond(new, max.saturating_sub(stored));
+            for (row, _) in &mut *rows {
+                if losers.contains(row) {
+                    *row = lost.without(*row);
                 }
             }
+            merge_alike(rows);
         }
     }
     Ok(())
+}
+
+/// Puts rows in order, and those together that are the same.
+fn merge_alike(rows: &mut Vec<(UsageKey, Counts)>) {
+    rows.sort_unstable_by_key(|(row, _)| *row);
+    rows.dedup_by(|(row, counts), (before, sum)| {
+        let same = row == before;
+        if same {
+            sum.merge(counts);
+        }
+        same
+    });
 }
 
 /// Removes what would make more than `max` shapes in an hour, together with those stored already, and gives how many calls
 /// of each hour that were. The shapes with the most calls stay.
 pub(super) async fn shapes(
     tx: &mut Transaction<'static, Sqlite>,
-    shapes: &mut BTreeMap<ShapeKey, Seen>,
+    shapes: &mut Vec<(ShapeKey, Seen)>,
     max: usize,
 ) -> Result<BTreeMap<i64, u64>, StoreError> {
-    let mut left_out: BTreeMap<i64, u64> = shapes.keys().map(|shape| (shape.hour, 0)).collect();
+    let mut left_out: BTreeMap<i64, u64> = shapes.iter().map(|(shape, _)| (shape.hour, 0)).collect();
     for (hour, left_out) in &mut left_out {
         let stored = sqlx::query("SELECT count(*) AS stored FROM shapes WHERE hour = ?").bind(*hour);
         let stored = Columns::of("shapes", &stored.fetch_one(&mut **tx).await?).count("stored")? as usize;
-        let of_hour = || shapes.range(ShapeKey::first_of(*hour)..ShapeKey::first_of(*hour + 1));
+        let of_hour = || shapes.iter().filter(|(shape, _)| shape.hour == *hour);
         if stored + of_hour().count() <= max {
             continue;
         }
         let rows = sqlx::query("SELECT * FROM shapes WHERE hour = ?").bind(*hour).fetch(&mut **tx);
         let known = read(rows, shape_key).await?;
-        let new =
-            of_hour().filter(|(shape, _)| !known.contains(shape)).map(|(shape, seen)| (*shape, seen.calls)).collect();
-        for shape in beyond(new, max.saturating_sub(stored)) {
-            let calls = shapes.remove(&shape).map_or(0, |seen| seen.calls);
-            *left_out = left_out.saturating_add(calls);
-        }
+        let new = of_hour().filter(|(shape, _)| !known.contains(shape));
+        let new = new.map(|(shape, seen)| (*shape, seen.calls)).collect();
+        let losers = beyond(new, max.saturating_sub(stored));
+        shapes.retain(|(shape, seen)| {
+            let stays = !losers.contains(shape);
+            if !stays {
+                *left_out = left_out.saturating_add(seen.calls);
+            }
+            stays
+        });
     }
     Ok(left_out)
 }
@@ -127,9 +146,9 @@ async fn read<K: Ord>(
 }
 
 /// Those for which there is no room: the ones with the fewest calls.
-fn beyond<Row: Copy + Ord>(mut rows: Vec<(Row, u64)>, room: usize) -> impl Iterator<Item = Row> {
+fn beyond<Row: Copy + Ord>(mut rows: Vec<(Row, u64)>, room: usize) -> BTreeSet<Row> {
     rows.sort_unstable_by_key(|(row, calls)| (Reverse(*calls), *row));
-    rows.into_iter().skip(room).map(|(row, _)| row)
+    rows.into_iter().skip(room).map(|(row, _)| row).collect()
 }
 
 fn usage_key(row: &SqliteRow) -> Result<UsageKey, StoreError> {

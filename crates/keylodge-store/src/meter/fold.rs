@@ -1,14 +1,17 @@
-//! From `pending` to the tables: blobs are added up in memory, and the sums are written in the transaction that deletes
-//! the blobs.
+//! From `pending` to the tables: sums are written in the transaction that deletes the blobs that they are made of.
+//!
+//! What this process appended is added up already ([`Recent`](super::recent::Recent)). Other blobs, those from before a
+//! crash for one, are read and added up first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::blob::{self, clamped};
 use super::dictionary::{AT_ONCE, Dictionary, Numbers, is_full};
-use super::merge::{Merged, Seen, ShapeKey, UsageKey, place};
+use super::merge::{ShapeKey, Sums, UsageKey, place};
+use super::recent::Minute;
 use super::row::{Columns, count_columns, counts};
 use super::{COUNT_MAX, CallRow, Counts, Meter, bound, keys, roll, shapes};
 use crate::StoreError;
@@ -17,8 +20,8 @@ use crate::StoreError;
 /// time: where there is one thread, calls wait for it.
 const ROWS_PER_BLOB_MAX: usize = 2_000;
 
-/// How much is added up before it is written, so that neither memory nor a transaction grows with what is pending: rows in
-/// the sums, and blobs.
+/// How much is read and added up before it is written, so that neither memory nor a transaction grows with what is
+/// pending: rows in the sums, and blobs.
 const SUMS_AT_ONCE: usize = 40_000;
 const BLOBS_AT_ONCE: usize = 500;
 
@@ -54,43 +57,50 @@ impl fmt::Display for Damaged {
 
 impl std::error::Error for Damaged {}
 
-/// A blob with the first and the last minute in it.
-pub(super) struct NewBlob {
-    minutes: (i64, i64),
-    calls: Vec<u8>,
+/// A blob with the calls that are in it, all of one minute.
+pub(super) struct NewBlob<'calls> {
+    pub(super) minute: i64,
+    pub(super) calls: Vec<&'calls CallRow>,
+    bytes: Vec<u8>,
 }
 
 /// Calls as they will be pending. Others have their turn between two blobs.
-pub(super) async fn blobs(calls: &[CallRow]) -> Vec<NewBlob> {
-    let mut blobs = Vec::with_capacity(calls.len().div_ceil(ROWS_PER_BLOB_MAX));
-    for calls in calls.chunks(ROWS_PER_BLOB_MAX) {
-        let minutes = || calls.iter().map(|call| clamped(call.minute));
-        let minutes = (minutes().min().unwrap_or(0), minutes().max().unwrap_or(0));
-        blobs.push(NewBlob { minutes, calls: blob::encode(calls) });
-        tokio::task::yield_now().await;
+pub(super) async fn blobs(calls: &[CallRow]) -> Vec<NewBlob<'_>> {
+    let mut calls: Vec<&CallRow> = calls.iter().collect();
+    let minute = |call: &&CallRow| clamped(call.minute);
+    calls.sort_by_key(minute);
+    let mut blobs = Vec::with_capacity(calls.len().div_ceil(ROWS_PER_BLOB_MAX) + 1);
+    for of_minute in calls.chunk_by(|one, other| minute(one) == minute(other)) {
+        for calls in of_minute.chunks(ROWS_PER_BLOB_MAX) {
+            blobs.push(NewBlob { minute: minute(&calls[0]), calls: calls.to_vec(), bytes: blob::encode(calls) });
+            tokio::task::yield_now().await;
+        }
     }
     blobs
 }
 
-pub(super) async fn put(tx: &mut Transaction<'static, Sqlite>, blobs: Vec<NewBlob>) -> Result<(), StoreError> {
+/// Makes blobs pending, and gives their ids.
+pub(super) async fn put(
+    tx: &mut Transaction<'static, Sqlite>,
+    blobs: &mut [NewBlob<'_>],
+) -> Result<Vec<i64>, StoreError> {
+    let mut ids = Vec::with_capacity(blobs.len());
     for blob in blobs {
-        sqlx::query("INSERT INTO pending (first_minute, last_minute, calls) VALUES (?, ?, ?)")
-            .bind(blob.minutes.0)
-            .bind(blob.minutes.1)
-            .bind(blob.calls)
-            .execute(&mut **tx)
-            .await?;
+        let insert = sqlx::query("INSERT INTO pending (first_minute, last_minute, calls) VALUES (?, ?, ?)");
+        let insert = insert.bind(blob.minute).bind(blob.minute).bind(std::mem::take(&mut blob.bytes));
+        ids.push(insert.execute(&mut **tx).await?.last_insert_rowid());
     }
-    Ok(())
+    Ok(ids)
 }
 
 impl Meter {
     /// Puts what is pending from before this minute into the tables. Doing so twice, or at the same time, is the same as
     /// once. A blob that also has later minutes is folded with them.
     ///
-    /// It reads while others write, adds up in memory (some 40,000 sums at a time), and holds the write lock only to
-    /// write the sums: appends wait for about 0.2 seconds where 10,000 keys were used in a minute, and less where fewer
-    /// were. Between two waits it computes for some milliseconds.
+    /// What this process appended is added up already, and only written; what else is pending is read first, while others
+    /// write (some 40,000 sums at a time). The write lock is held to write the sums: appends wait for about 0.2 seconds
+    /// where 10,000 keys were used in a minute, and less where fewer were. Between two waits it computes for some
+    /// milliseconds.
     ///
     /// # Errors
     /// When the database does not answer. Then what is not in the tables is still pending.
@@ -101,15 +111,28 @@ impl Meter {
     /// Folds all blobs that have anything to do with the minutes from `from` on and before `to`.
     pub(super) async fn fold_between(&self, from: i64, to: i64) -> Result<Folded, StoreError> {
         let mut folded = Folded::default();
+        // Appends wait meanwhile, as they would for the write lock.
+        let mut recent = self.0.recent.lock().await;
+        while let Some(Minute { mut sums, blobs }) = recent.take(from, to) {
+            let rows = sums.rows;
+            // Where this fails, or some of the blobs are gone, those that are still pending are read next time, or below.
+            if self.write_sums(&mut sums, &blobs).await? {
+                folded.blobs += blobs.len() as u64;
+                folded.rows += rows;
+            }
+            recent.give_back(sums);
+        }
+        let below = recent.known_below;
+        drop(recent);
         loop {
-            let mut sums = Merged::default();
-            let blobs = self.add_up(from, to, &mut sums, &mut folded.damaged).await?;
+            let mut sums = Sums::default();
+            let blobs = self.add_up(from, to, below, &mut sums, &mut folded.damaged).await?;
             if blobs.is_empty() {
                 return Ok(folded);
             }
             let (count, rows) = (blobs.len() as u64, sums.rows);
             // Where another fold was faster, there is nothing to write but perhaps more to read.
-            if self.write_sums(sums, &blobs).await? {
+            if self.write_sums(&mut sums, &blobs).await? {
                 folded.blobs += count;
                 folded.rows += rows;
             }
@@ -126,26 +149,27 @@ impl Meter {
         rows.iter().map(damaged).collect()
     }
 
-    /// Adds up as many blobs as one write takes. Gives which they were.
+    /// Adds up as many of the blobs below this one as one write takes. Gives which they were.
     async fn add_up(
         &self,
         from: i64,
         to: i64,
-        sums: &mut Merged,
+        below: i64,
+        sums: &mut Sums,
         damaged: &mut Vec<Damaged>,
     ) -> Result<Vec<i64>, StoreError> {
         let (mut blobs, mut last) = (Vec::new(), 0);
         while sums.size() < SUMS_AT_ONCE && blobs.len() < BLOBS_AT_ONCE {
             let row = sqlx::query(
-                "SELECT id, calls FROM pending WHERE id > ? AND last_minute >= ? AND first_minute < ? AND NOT damaged
-                 ORDER BY id LIMIT 1",
+                "SELECT id, calls FROM pending
+                 WHERE id > ? AND id < ? AND last_minute >= ? AND first_minute < ? AND NOT damaged ORDER BY id LIMIT 1",
             );
-            let row = row.bind(last).bind(from).bind(to).fetch_optional(self.readers()).await?;
+            let row = row.bind(last).bind(below).bind(from).bind(to).fetch_optional(self.readers()).await?;
             let Some(row) = row else { break };
             let columns = Columns::of("pending", &row);
             last = columns.integer("id")?;
             if let Some(blob) = blob::decode(columns.bytes("calls")?) {
-                sums.add(&blob);
+                sums.add_blob(&blob);
                 blobs.push(last);
                 continue;
             }
@@ -158,8 +182,8 @@ impl Meter {
     }
 
     /// Writes sums and deletes the blobs that they are made of, unless some of those are gone: then another fold has
-    /// counted them.
-    async fn write_sums(&self, sums: Merged, blobs: &[i64]) -> Result<bool, StoreError> {
+    /// counted them. The sums are of no use afterwards, whatever came of it.
+    async fn write_sums(&self, sums: &mut Sums, blobs: &[i64]) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         for chunk in blobs.chunks(AT_ONCE) {
             let mut sql = QueryBuilder::<Sqlite>::new("DELETE FROM pending WHERE id IN (");
@@ -174,62 +198,57 @@ impl Meter {
         }
         let options = self.options();
         let hour = sums.last_minute / 60;
-        let keys = keys::put(&mut tx, &sums.keys).await?;
+        let keys = keys::put(&mut tx, sums.keys.rows()).await?;
         let key = |number: i64| if number < 0 { keys[place(number)] } else { number };
-        let wanted = words_of(sums.usage.keys(), sums.shapes.keys());
+        let (usage, shapes) = (sums.usage.rows_mut(), sums.shapes.rows_mut());
+        let wanted = words_of(usage, shapes);
         let mut words = Numbers::find(&mut tx, Dictionary::Words, &sums.texts, &wanted, hour).await?;
-        let wanted = caller_words_of(sums.shapes.keys());
+        let wanted = caller_words_of(shapes);
         let mut caller_words = Numbers::find(&mut tx, Dictionary::CallerWords, &sums.texts, &wanted, hour).await?;
 
         // Which rows are kept is decided with the numbers that are known; only what is kept gets new ones.
         let rounded_to = roll::mark(&mut tx, "rounded_to").await?;
-        let mut usage = BTreeMap::<UsageKey, Counts>::new();
-        for (mut row, counts) in sums.usage {
+        for (row, _) in &mut *usage {
             if row.minute < rounded_to {
                 row.minute -= row.minute % 60;
             }
             row.key = key(row.key);
             words.settle(&mut row.words);
-            usage.entry(row).or_default().merge(&counts);
         }
-        let mut shapes = BTreeMap::<ShapeKey, Seen>::new();
-        for (mut shape, seen) in sums.shapes {
+        for (shape, _) in &mut *shapes {
             shape.key = key(shape.key);
             words.settle(&mut shape.words);
             caller_words.settle(&mut shape.caller);
-            shapes.insert(shape, seen);
         }
-        bound::usage(&mut tx, &mut usage, options.usage_rows_per_minute_max as usize).await?;
-        let left_out = bound::shapes(&mut tx, &mut shapes, options.shapes_max.div_ceil(4) as usize).await?;
+        bound::usage(&mut tx, usage, options.usage_rows_per_minute_max as usize).await?;
+        let left_out = bound::shapes(&mut tx, shapes, options.shapes_max.div_ceil(4) as usize).await?;
 
-        words.add(&mut tx, &words_of(usage.keys(), shapes.keys()), hour).await?;
-        caller_words.add(&mut tx, &caller_words_of(shapes.keys()), hour).await?;
-        let mut usage: Vec<(UsageKey, Counts)> = usage.into_iter().collect();
-        usage.iter_mut().for_each(|(row, _)| words.settle(&mut row.words));
-        let mut shapes: Vec<(ShapeKey, Seen)> = shapes.into_iter().collect();
-        for (shape, _) in &mut shapes {
+        words.add(&mut tx, &words_of(usage, shapes), hour).await?;
+        caller_words.add(&mut tx, &caller_words_of(shapes), hour).await?;
+        for (row, _) in &mut *usage {
+            words.settle(&mut row.words);
+        }
+        for (shape, _) in &mut *shapes {
             words.settle(&mut shape.words);
             caller_words.settle(&mut shape.caller);
         }
         // In the order of the tables, so that rows that lie on one page are written together.
         usage.sort_unstable_by_key(|(row, _)| *row);
         shapes.sort_unstable_by_key(|(shape, _)| *shape);
-        put_usage(&mut tx, &usage).await?;
-        shapes::put(&mut tx, &shapes, &left_out, options.shapes_max).await?;
+        put_usage(&mut tx, usage).await?;
+        shapes::put(&mut tx, shapes, &left_out, options.shapes_max).await?;
         tx.commit().await?;
         Ok(true)
     }
 }
 
-fn words_of<'sums>(
-    usage: impl Iterator<Item = &'sums UsageKey>,
-    shapes: impl Iterator<Item = &'sums ShapeKey>,
-) -> BTreeSet<i64> {
-    usage.flat_map(|row| row.words).chain(shapes.flat_map(|shape| shape.words)).collect()
+fn words_of<C, S>(usage: &[(UsageKey, C)], shapes: &[(ShapeKey, S)]) -> BTreeSet<i64> {
+    let of_usage = usage.iter().flat_map(|(row, _)| row.words);
+    of_usage.chain(shapes.iter().flat_map(|(shape, _)| shape.words)).collect()
 }
 
-fn caller_words_of<'sums>(shapes: impl Iterator<Item = &'sums ShapeKey>) -> BTreeSet<i64> {
-    shapes.flat_map(|shape| shape.caller).collect()
+fn caller_words_of<S>(shapes: &[(ShapeKey, S)]) -> BTreeSet<i64> {
+    shapes.iter().flat_map(|(shape, _)| shape.caller).collect()
 }
 
 async fn put_usage(tx: &mut Transaction<'static, Sqlite>, rows: &[(UsageKey, Counts)]) -> Result<(), StoreError> {
@@ -272,10 +291,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn many_calls_are_several_blobs_with_their_minutes() {
-        let calls: Vec<CallRow> = (0..4_500).map(|minute| CallRow { minute, ..CallRow::default() }).collect();
-        let minutes: Vec<(i64, i64)> = blobs(&calls).await.iter().map(|blob| blob.minutes).collect();
-        assert_eq!(minutes, [(0, 1_999), (2_000, 3_999), (4_000, 4_499)]);
-        assert!(blobs(&[]).await.is_empty());
+    async fn calls_are_blobs_of_one_minute_each_and_many_are_several() {
+        let later = |at: i64| CallRow { minute: 7 + at % 2, ..CallRow::default() };
+        let calls: Vec<CallRow> = (0..4_001).map(later).collect();
+        let blobs = blobs(&calls).await;
+        let told: Vec<(i64, usize)> = blobs.iter().map(|blob| (blob.minute, blob.calls.len())).collect();
+        assert_eq!(told, [(7, 2_000), (7, 1), (8, 2_000)]);
+        assert!(super::blobs(&[]).await.is_empty());
     }
 }

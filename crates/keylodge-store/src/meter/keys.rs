@@ -7,27 +7,31 @@ use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::Meter;
 use super::dictionary::{AT_ONCE, is_full};
-use super::merge::SeenKey;
+use super::merge::KeyOf;
 use super::row::Columns;
 use crate::StoreError;
 
-/// Notes that keys were presented. Gives their numbers, in the same order.
-pub(super) async fn put(tx: &mut Transaction<'static, Sqlite>, keys: &[SeenKey]) -> Result<Vec<i64>, StoreError> {
-    let mut numbers = HashMap::with_capacity(keys.len());
+/// Notes that keys were presented, and in which minute last. Gives their numbers, in the same order.
+pub(super) async fn put(tx: &mut Transaction<'static, Sqlite>, keys: &[(KeyOf, i64)]) -> Result<Vec<i64>, StoreError> {
+    let mut numbers = Vec::with_capacity(keys.len());
     for chunk in keys.chunks(AT_ONCE) {
         let mut sql = QueryBuilder::<Sqlite>::new("INSERT INTO keys (uid, project, minute) ");
-        sql.push_values(chunk, |mut tuple, key| {
-            tuple.push_bind(key.uid.to_vec()).push_bind(key.project).push_bind(key.minute);
+        sql.push_values(chunk, |mut tuple, (key, minute)| {
+            tuple.push_bind(key.uid.to_vec()).push_bind(key.project).push_bind(minute);
         });
         sql.push(" ON CONFLICT DO UPDATE SET minute = max(minute, excluded.minute) RETURNING id, uid, project");
-        for row in &sql.build().persistent(is_full(chunk)).fetch_all(&mut **tx).await? {
+        let mut of_chunk = HashMap::with_capacity(chunk.len());
+        let rows = sql.build().persistent(is_full(chunk)).fetch_all(&mut **tx).await?;
+        for row in &rows {
             let columns = Columns::of("keys", row);
-            numbers.insert((columns.bytes("uid")?.to_vec(), columns.integer("project")?), columns.integer("id")?);
+            of_chunk.insert((columns.bytes("uid")?, columns.integer("project")?), columns.integer("id")?);
+        }
+        for (key, _) in chunk {
+            let number = of_chunk.get(&(key.uid.as_slice(), key.project));
+            numbers.push(*number.ok_or(StoreError::Contradiction { table: "keys", column: "uid" })?);
         }
     }
-    let number = |key: &SeenKey| numbers.get(&(key.uid.to_vec(), key.project)).copied();
-    let missing = StoreError::Contradiction { table: "keys", column: "uid" };
-    keys.iter().map(number).collect::<Option<_>>().ok_or(missing)
+    Ok(numbers)
 }
 
 impl Meter {

@@ -4,10 +4,10 @@
 //! revoked key would go on for as long. So the meter has a file, a writer and readers of its own and never touches the
 //! store's.
 //!
-//! A second's calls arrive as one [`Batch`] and are kept as one blob, which costs one write whatever is in it
-//! ([`Meter::append`]). Now and then, once a minute say, blobs are *folded*: added up in memory and put into tables, in
-//! the transaction that deletes them, so that every call is in one place and only one whenever the process dies
-//! ([`Meter::fold`]). Once an hour old minutes become hours and old hours go ([`Meter::roll`]). Whatever asks, folds
+//! A second's calls arrive as one [`Batch`] and are kept as blobs, which costs one write whatever is in it
+//! ([`Meter::append`]). They are added up in memory besides. Now and then, once a minute say, they are *folded*: the sums
+//! are put into tables in the transaction that deletes the blobs, so that every call is in one place and only one whenever
+//! the process dies ([`Meter::fold`]). Blobs from before a crash are read and added up then. Once an hour old minutes become hours and old hours go ([`Meter::roll`]). Whatever asks, folds
 //! first what may bear on its answer, so that answers include all that was appended.
 //!
 //! | if this happens | then |
@@ -31,10 +31,12 @@ mod keys;
 mod latency;
 mod ledger;
 mod merge;
+mod recent;
 mod record;
 mod roll;
 mod row;
 mod shapes;
+mod table;
 mod usage;
 
 use std::path::Path;
@@ -42,9 +44,12 @@ use std::sync::Arc;
 
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
+use tokio::sync::Mutex;
 
 use crate::error::{OpenFileError, StoreError};
 use crate::file::{self, File};
+
+use recent::Recent;
 
 pub use cut::{CLIENT_CHARS_MAX, NAME_CHARS_MAX, REFERRER_CHARS_MAX, WORD_CHARS_MAX};
 pub use decisions::{DecisionQuery, FACTS_BYTES_MAX};
@@ -104,6 +109,7 @@ pub struct Meter(Arc<Parts>);
 struct Parts {
     file: File,
     options: MeterOptions,
+    recent: Mutex<Recent>,
 }
 
 impl Meter {
@@ -114,7 +120,7 @@ impl Meter {
     pub async fn open(file: &Path, options: MeterOptions) -> Result<Self, OpenFileError> {
         let steps = [(1, "start", include_str!("../../migrations/meter/0001_start.sql"))];
         let file = file::open(file, &steps, CACHE, READERS).await?;
-        let meter = Self(Arc::new(Parts { file, options }));
+        let meter = Self(Arc::new(Parts { file, options, recent: Mutex::default() }));
         meter.fold(i64::MAX).await?;
         Ok(meter)
     }
@@ -130,12 +136,20 @@ impl Meter {
         if batch.calls.is_empty() && batch.ledger.is_empty() && batch.decisions.is_empty() {
             return Ok(());
         }
-        let blobs = fold::blobs(&batch.calls).await;
+        let mut blobs = fold::blobs(&batch.calls).await;
+        // What may be spent waits for no fold that is not writing yet.
+        let mut recent = if blobs.is_empty() { None } else { Some(self.0.recent.lock().await) };
         let mut tx = self.begin().await?;
-        fold::put(&mut tx, blobs).await?;
+        let ids = fold::put(&mut tx, &mut blobs).await?;
         ledger::put(&mut tx, &batch.ledger).await?;
         self.put_decisions(&mut tx, &batch.decisions).await?;
         tx.commit().await?;
+        for (blob, id) in blobs.iter().zip(ids) {
+            if let Some(recent) = &mut recent {
+                recent.add(id, blob.minute, &blob.calls);
+            }
+            tokio::task::yield_now().await;
+        }
         Ok(())
     }
 

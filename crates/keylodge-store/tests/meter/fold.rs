@@ -1,8 +1,8 @@
 //! From pending to the tables, and what a crash does to it.
 
-use keylodge_store::meter::Damaged;
+use keylodge_store::meter::{Batch, Damaged};
 
-use crate::support::{Kept, NOON, call, call_at, of_kind};
+use crate::support::{Kept, NOON, call, call_at, ever, of_kind};
 
 #[tokio::test]
 async fn a_crash_between_append_and_fold_loses_nothing() {
@@ -67,10 +67,11 @@ async fn calls_that_are_alike_are_one_row() {
 }
 
 #[tokio::test]
-async fn a_damaged_batch_is_reported_once_with_its_place_and_does_not_stop_the_others() {
+async fn a_damaged_batch_of_another_process_is_reported_once_with_its_place_and_does_not_stop_the_others() {
     let kept = Kept::empty().await;
+    let other = kept.opened_again().await.unwrap();
     for which in 1..=3 {
-        kept.append(vec![call(which)]).await;
+        other.append(&Batch { calls: vec![call(which)], ..Batch::default() }).await.unwrap();
     }
     let damage = "UPDATE pending SET calls = zeroblob(length(calls)) WHERE id = 2";
     sqlx::query(damage).execute(&kept.behind_its_back().await).await.unwrap();
@@ -83,6 +84,44 @@ async fn a_damaged_batch_is_reported_once_with_its_place_and_does_not_stop_the_o
     assert_eq!(kept.meter.fold(i64::MAX).await.unwrap().damaged, [], "it was said already");
     let kept = kept.after_a_crash().await;
     assert_eq!(kept.meter.damaged().await.unwrap(), [place], "and is still there to look at");
+}
+
+#[tokio::test]
+async fn damage_to_what_this_process_appended_loses_nothing() {
+    let kept = Kept::empty().await;
+    kept.append(vec![call(1)]).await;
+    let damage = "UPDATE pending SET calls = zeroblob(length(calls))";
+    sqlx::query(damage).execute(&kept.behind_its_back().await).await.unwrap();
+
+    assert_eq!(kept.meter.fold(i64::MAX).await.unwrap().blobs, 1);
+    assert_eq!(kept.calls().await, 1);
+    assert_eq!(kept.meter.damaged().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_another_process_folded_is_counted_once() {
+    let kept = Kept::empty().await;
+    kept.append(vec![call(1), call(2)]).await;
+    // It folds what it finds when it opens the file.
+    let other = kept.opened_again().await.unwrap();
+    kept.append(vec![call(1)]).await;
+
+    assert_eq!(kept.meter.fold(i64::MAX).await.unwrap().rows, 1);
+    assert_eq!((kept.calls().await, other.totals(&ever()).await.unwrap().calls), (3, 3));
+}
+
+#[tokio::test]
+async fn more_rows_than_are_added_up_in_memory_are_read_from_their_blobs() {
+    let kept = Kept::empty().await;
+    // Two sums for each of them, and 40,000 in memory.
+    for from in [0, 15_000, 30_000] {
+        kept.append((from..from + 15_000).map(call).collect()).await;
+    }
+
+    let folded = kept.meter.fold(i64::MAX).await.unwrap();
+
+    assert_eq!((folded.blobs, folded.rows), (24, 45_000));
+    assert_eq!((kept.calls().await, kept.rows("pending").await), (45_000, 0));
 }
 
 #[tokio::test]
@@ -104,7 +143,7 @@ async fn sums_stay_at_the_largest_number_rather_than_fail() {
         kept.meter.fold(i64::MAX).await.unwrap();
     }
 
-    let total = kept.total(&crate::support::ever()).await;
+    let total = kept.total(&ever()).await;
 
     assert_eq!((total.calls, total.cost_nanos), (6, keylodge_store::meter::COUNT_MAX));
 }

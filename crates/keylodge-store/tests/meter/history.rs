@@ -15,6 +15,8 @@ enum Move {
     Fold(i64),
     Roll(i64),
     Ask,
+    /// Another process folds.
+    Other,
     Crash,
 }
 
@@ -71,6 +73,7 @@ fn one_move() -> impl Strategy<Value = Move> {
         2 => (NOON..NOON + 250).prop_map(Move::Fold),
         1 => (NOON..NOON + 250).prop_map(Move::Roll),
         1 => Just(Move::Ask),
+        1 => Just(Move::Other),
         1 => Just(Move::Crash),
     ]
 }
@@ -122,6 +125,7 @@ async fn run(moves: Vec<Move>) {
             Move::Fold(before) => drop(kept.meter.fold(before).await.unwrap()),
             Move::Roll(minute) => drop(kept.meter.roll(at(minute + 7 * DAY)).await.unwrap()),
             Move::Ask => assert_eq!(kept.calls().await, appended.iter().map(|call| call.counts.calls).sum::<u64>()),
+            Move::Other => kept.opened_again().await.unwrap().close().await,
             Move::Crash => kept = kept.after_a_crash().await,
         }
     }
@@ -173,6 +177,7 @@ async fn run_bounded(moves: Vec<Move>) {
             Move::Fold(before) => drop(kept.meter.fold(before).await.unwrap()),
             Move::Roll(minute) => drop(kept.meter.roll(at(minute + 7 * DAY)).await.unwrap()),
             Move::Ask => assert_eq!(kept.total(&ever()).await, total),
+            Move::Other => kept.opened_again().await.unwrap().close().await,
             Move::Crash => kept = kept.after_a_crash().await,
         }
     }
