@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keylodge_gate::{Holder, LeaseRow};
+use keylodge_rules::Timestamp;
 use keylodge_rules::quota::{Calendar, CounterKey, Lease, Metric, ModelName, Period};
 use keylodge_store::StoreError;
 use keylodge_store::meter::{self, Batch, CallRow, DecisionRow, LedgerRow};
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 use crate::Lodge;
 use crate::observe::chain;
 
-/// How often what was counted is written.
+/// How often what was counted is written: when the clock's second begins.
 pub const WRITE_EVERY: Duration = Duration::from_secs(1);
 
 /// How often accounts of which nothing is counted any more are dropped.
@@ -94,7 +95,7 @@ pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
     for round in 1_u32.. {
         let stopping = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => true,
-            () = tokio::time::sleep(WRITE_EVERY) => false,
+            () = tokio::time::sleep(to_next_second(lodge.now())) => false,
         };
         let done = write_and_fold(&lodge, round, &mut folded, stopping).await;
         // One line when it begins to fail and one when it is over, not one a second.
@@ -131,6 +132,13 @@ async fn write_and_fold(lodge: &Lodge, round: u32, folded: &mut i64, stopping: b
         lodge.meter.roll(lodge.now()).await?;
     }
     Ok(())
+}
+
+/// How long it is until the clock's next second begins. What is written then is of one minute, so that rows of two do not
+/// take the room of both.
+fn to_next_second(now: Timestamp) -> Duration {
+    let every = i64::try_from(WRITE_EVERY.as_micros()).unwrap_or(i64::MAX);
+    Duration::from_micros((every - now.micros().rem_euclid(every)).unsigned_abs())
 }
 
 fn minute(lodge: &Lodge) -> i64 {

@@ -62,6 +62,15 @@ pub(crate) fn options(file: &Path, cache: &'static str) -> SqliteConnectOptions 
         .busy_timeout(WAIT)
 }
 
+/// Gives back what all connections of this process keep in memory of their files and do not need just now: whoever writes
+/// much at a time calls it afterwards. Where it fails nothing is lost, and the next time does it.
+///
+/// As SQLite is built here (`SQLITE_ENABLE_MEMORY_MANAGEMENT`), a connection may fill what all of them may together. One
+/// that writes much once a minute was seen to take a megabyte more each time until that was full, eight megabytes later.
+pub(crate) async fn give_back(writer: &SqlitePool) {
+    let _ = sqlx::query("PRAGMA shrink_memory").execute(writer).await;
+}
+
 /// A pool of so many connections.
 pub(crate) fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new().max_connections(connections).acquire_timeout(WAIT)

@@ -17,7 +17,7 @@ use crate::vault::Sealed;
 const READERS: u32 = 2;
 
 /// How much of the file a connection keeps in memory, in KiB, said as SQLite wants it.
-const CACHE: &str = "-256";
+const CACHE: &str = "-512";
 
 /// How many interactions one purge removes at once, so that others need not wait long.
 const AT_ONCE: u32 = 500;

@@ -14,7 +14,7 @@ use super::merge::{ShapeKey, Sums, UsageKey, place};
 use super::recent::Minute;
 use super::row::{Columns, count_columns, counts};
 use super::{COUNT_MAX, CallRow, Counts, Meter, bound, keys, roll, shapes};
-use crate::StoreError;
+use crate::{StoreError, file};
 
 /// How many rows a blob has at most, so that writing and reading one takes little memory and a short
 /// time: where there is one thread, calls wait for it.
@@ -238,6 +238,7 @@ impl Meter {
         put_usage(&mut tx, usage).await?;
         shapes::put(&mut tx, shapes, &left_out, options.shapes_max).await?;
         tx.commit().await?;
+        file::give_back(&self.0.file.writer).await;
         Ok(true)
     }
 }

@@ -71,7 +71,7 @@ const READERS: u32 = 2;
 
 /// How much of the file a connection keeps in memory, in KiB, said as SQLite wants it. What is metered is written once and
 /// read in order; to keep more of it would fill memory and find nothing.
-const CACHE: &str = "-256";
+const CACHE: &str = "-512";
 
 /// What a meter is opened with.
 #[derive(Clone, Debug)]

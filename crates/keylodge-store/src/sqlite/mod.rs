@@ -33,10 +33,7 @@ pub const BUSY_SECONDS_MAX: u64 = 5;
 const READERS: u32 = 4;
 
 /// How much of the file a connection keeps in memory, in KiB, said as SQLite wants it. The system keeps the rest.
-///
-/// As SQLite is built here (`SQLITE_ENABLE_MEMORY_MANAGEMENT`), one connection may fill what all of a process may together,
-/// and memory grows until that is full.
-const CACHE: &str = "-256";
+const CACHE: &str = "-1024";
 
 pub use keys::ProfileLimit;
 pub use policies::DEPLOYMENT;

@@ -8,7 +8,7 @@ use super::audit::{self, About};
 use super::row::{Columns, signed};
 use super::{Store, is_taken, keys, projects};
 use crate::record::{Overlap, StringRecord, Use};
-use crate::{Act, Committed, KeyError, KeyRecord, Sealed, StoreError};
+use crate::{Act, Committed, KeyError, KeyRecord, Sealed, StoreError, file};
 
 /// How many different callers of one string are remembered; the one heard of longest ago makes room.
 pub const CALLERS_MAX: i64 = 50;
@@ -221,6 +221,7 @@ impl Store {
             }
         }
         tx.commit().await?;
+        file::give_back(&self.0.writer).await;
         Ok(())
     }
 
