@@ -96,6 +96,14 @@ impl<'call> Calling<'call> {
         wanted.ask(bill).await
     }
 
+    /// The answer to a call that has no other.
+    pub(crate) fn answer(&self, unanswered: Unanswered, envelope: Envelope) -> Response<Body> {
+        match unanswered {
+            Unanswered::Refused(refusal) => self.refuse(refusal, envelope),
+            Unanswered::Fault(_) => Status::internal().response(envelope),
+        }
+    }
+
     /// The answer to a call that a limit or the gate refused.
     pub(crate) fn refuse(&self, refusal: Refusal, envelope: Envelope) -> Response<Body> {
         match self.parts.extensions.get() {

@@ -16,7 +16,7 @@ use crate::management::route::KEYLODGE;
 use crate::observe::Metrics;
 use crate::service_usage::Catalogue;
 use crate::uses::Uses;
-use crate::{Feed, Models, Tally, Unwritten, Upstreams};
+use crate::{AuthTokens, Feed, Models, Tally, Unwritten, Upstreams};
 
 /// Everything the surfaces work on. Cheap to clone.
 #[derive(Clone)]
@@ -60,6 +60,8 @@ pub struct LodgeParts {
     pub meter: Meter,
     /// Conversations that callers want kept.
     pub interactions: Interactions,
+    /// Short-lived tokens that stand for keys.
+    pub auth_tokens: AuthTokens,
     /// Those that are being answered while nobody waits.
     pub background: Background,
     /// Who used which key and token since it was last written.

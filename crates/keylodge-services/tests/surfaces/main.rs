@@ -30,6 +30,7 @@ mod rehearse;
 mod rotation;
 mod services;
 mod support;
+mod tokens;
 mod upstreams;
 mod usage;
 mod visitor;

@@ -17,11 +17,11 @@ use keylodge_gate::{Clock, Entropy, Judge, Ledger, Names};
 use keylodge_rules::Timestamp;
 use keylodge_services::observe::{Metrics, chain};
 use keylodge_services::{
-    Background, Catalogue, Follower, ListensAt, Lodge, LodgeParts, Plane, Tally, Unwritten, Uses, first_start,
-    metering, purge, relay, router, settle_interactions, uses,
+    AuthTokens, Background, Catalogue, Follower, ListensAt, Lodge, LodgeParts, Plane, Tally, Unwritten, Uses,
+    first_start, metering, purge, relay, router, settle_interactions, uses,
 };
 use keylodge_store::meter::{Meter, MeterOptions};
-use keylodge_store::{Interactions, OpenError, Store, Vault};
+use keylodge_store::{Ephemeral, Interactions, OpenError, Store, Vault};
 use tokio::sync::watch;
 
 use crate::settings::{Config, Listeners, TlsFiles};
@@ -68,6 +68,8 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
     let file = data.make_file("interactions.db")?;
     let interactions = Interactions::open(&file, config.interactions).await;
     let interactions = interactions.map_err(|error| words("cannot open the file of the interactions", &error))?;
+    let ephemeral = Ephemeral::open(&data.make_file("ephemeral.db")?).await;
+    let ephemeral = ephemeral.map_err(|error| words("cannot open the file of the ephemeral tokens", &error))?;
     let certificates = Certificates::load(&config.listeners)?;
     let data_listener = Listener::bind(&config.listeners.data, certificates.data.clone()).await?;
     let control_listener = match &config.listeners.control {
@@ -84,10 +86,13 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
     let models = engines::start(config, &upstreams)?;
     let ledger = Arc::new(Ledger::new(Arc::clone(&clock), true));
     let judge = Judge::new(index.clone(), master.pepper(), ledger, Arc::clone(&clock), &entropy);
+    let vault = Vault::new(&master);
+    let auth_tokens = AuthTokens::load(ephemeral, &vault, clock()).await;
+    let auth_tokens = auth_tokens.map_err(|error| words("cannot read the ephemeral tokens", &error))?;
     let lodge = Lodge::new(LodgeParts {
         judge,
         requests: Names::new(&entropy),
-        vault: Vault::new(&master),
+        vault,
         store: store.clone(),
         master,
         index,
@@ -104,6 +109,7 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
         unwritten: Unwritten::default(),
         meter: meter.clone(),
         interactions: interactions.clone(),
+        auth_tokens,
         background: Background::default(),
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
         listens_at: ListensAt { data: url.clone(), control: control_url.clone() },
@@ -163,6 +169,7 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
     let _ = tokio::join!(following, purging, leasing, metering, noting);
     meter.close().await;
     interactions.close().await;
+    lodge.auth_tokens.close().await;
     store.close().await;
     tracing::info!("stopped");
     match beside {

@@ -35,6 +35,7 @@ pub(crate) fn gemini() -> Vec<Request> {
             post(format!("{embedding}:embedContent"), &content),
             post(format!("{embedding}:batchEmbedContents"), &json!({"requests": [content]})),
             post(format!("/{version}/interactions"), &json!({"model": MODEL, "input": "Hello"})),
+            post(format!("/{version}/auth_tokens"), &json!({})),
         ]
     });
     each.collect()
