@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, any, get};
 use http::{HeaderName, Method, Request, Response, Uri};
 use keylodge_api::{DECISION_HEADER, Envelope, GEMINI_SERVICE, REQUEST_ID_HEADER, Status};
 use keylodge_gate::{CredentialLayer, GateLayer, Surface, Target};
@@ -14,7 +14,7 @@ use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 use crate::admin::openapi;
 use crate::auth_tokens::{self, Presenting};
 use crate::observe::ObserveLayer;
-use crate::{Lodge, dispatch, failure, gemini, health, interactions, openai};
+use crate::{Lodge, dispatch, failure, gemini, health, interactions, live, openai};
 
 /// The versions under which the Gemini API is served, all alike.
 pub(crate) const VERSIONS: [&str; 3] = ["v1", "v1beta", "v1alpha"];
@@ -60,6 +60,11 @@ fn with_data(mut router: Router<Lodge>, lodge: &Lodge) -> Router<Lodge> {
             .route_service(&format!("/{version}/interactions/"), interactions.clone())
             .route_service(&format!("/{version}/interactions/{{*rest}}"), interactions.clone());
     }
+    let live = live::Live {
+        lodge: lodge.clone(),
+        surface: generative_language(lodge, |_, uri| Err(failure::no_such_path(uri.path()))),
+    };
+    router = router.route_service("/ws/{*rest}", any(live::handle).with_state(live));
     let auth_tokens = auth_tokens(lodge);
     for version in VERSIONS {
         router = router

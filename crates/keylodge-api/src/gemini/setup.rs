@@ -167,6 +167,7 @@ pub fn camel_case(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::proto_json;
+    use proptest::prelude::*;
     use serde_json::json;
 
     #[test]
@@ -202,5 +203,18 @@ mod tests {
             check(wrong, (wrong == "model,").then_some("model"));
         }
         check(&"model,".repeat(1000), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_mask_reads_back_as_it_prints_and_no_text_makes_the_parser_panic(
+            text in "((model|generation_config|topK|top_k|tools|labels|x)[.,_]?){0,6}",
+            any in any::<String>(),
+        ) {
+            let _ = SetupMask::parse(&any);
+            if let Ok(mask) = SetupMask::parse(&text) {
+                prop_assert_eq!(SetupMask::parse(&mask.to_string()), Ok(mask));
+            }
+        }
     }
 }

@@ -36,20 +36,33 @@ impl Constraint {
     /// The setup that a session gets whose client asked for this one. What is fixed overrides without a word, as far as is
     /// known of Google (UNCONFIRMED).
     pub(crate) fn apply(&self, asked: Map<String, Value>) -> Map<String, Value> {
-        let Some(mask) = &self.mask else {
-            let mut fixed = self.setup.clone();
-            for name in ["model", RESUMPTION] {
-                if let (None, Some(value)) = (self.setup.get(name), asked.get(name)) {
-                    fixed.insert(name.to_owned(), value.clone());
+        let resumed = asked.get(RESUMPTION).cloned();
+        let mut setup = match &self.mask {
+            None => self.fixed(&asked),
+            Some(mask) => {
+                let mut setup = asked;
+                for path in mask.paths() {
+                    put(&mut setup, path, find(&self.setup, path));
                 }
+                setup
             }
-            return fixed;
         };
-        let mut asked = asked;
-        for path in mask.paths() {
-            put(&mut asked, path, find(&self.setup, path));
+        if let Some(resumed) = resumed {
+            let fixed = setup.entry(RESUMPTION).or_insert_with(|| resumed.clone());
+            if let (Some(fixed), Some(handle)) = (fixed.as_object_mut(), resumed.get("handle")) {
+                fixed.insert("handle".to_owned(), handle.clone());
+            }
         }
-        asked
+        setup
+    }
+
+    /// The setup where nothing is the client's to choose.
+    fn fixed(&self, asked: &Map<String, Value>) -> Map<String, Value> {
+        let mut setup = self.setup.clone();
+        if let (None, Some(model)) = (setup.get("model"), asked.get("model")) {
+            setup.insert("model".to_owned(), model.clone());
+        }
+        setup
     }
 
     /// For the file, before it is sealed.
@@ -135,6 +148,15 @@ mod tests {
             &json!({"model": "models/b", "sessionResumption": {"handle": "h"}}),
             &json!({"generationConfig": {"temperature": 0.7}, "model": "models/b", "sessionResumption": {"handle": "h"}}),
         );
+    }
+
+    #[test]
+    fn a_handle_is_the_client_s_where_resumption_itself_is_fixed() {
+        let resumed = json!({"model": "models/a", "sessionResumption": {"handle": "h"}});
+        let fixed = json!({"model": "models/a", "sessionResumption": {}});
+        for mask in [None, Some("model,sessionResumption")] {
+            check(&fixed, mask, &resumed, &resumed);
+        }
     }
 
     #[test]

@@ -35,7 +35,8 @@ use request::Wanted;
 
 pub(crate) use present::{Presenting, Spend, present, spend};
 pub use table::AuthTokens;
-pub(crate) use table::{AuthToken, Full};
+use table::Full;
+pub(crate) use table::{AuthToken, Use};
 
 /// The full name of the method (the service's name is UNCONFIRMED), as the audit log has it whatever the path says.
 const METHOD: &str = "google.ai.generativelanguage.v1alpha.AuthTokenService.CreateToken";

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
+use keylodge_api::Status;
 use keylodge_gate::OnBehalf;
 use keylodge_rules::{KeyHash, KeyUid, Presented, ProjectNumber, Refusal, Timestamp, TokenProblem};
 use keylodge_store::{Ephemeral, EphemeralRecord, Sealed, StoreError, TokenScope, Vault};
 
 use super::constraint::Constraint;
+use crate::failure;
 use crate::observe::chain;
 
 /// How many tokens of one project are good at a time, used up or not.
@@ -49,6 +51,10 @@ pub(crate) enum Use {
     Call,
     /// Making another token.
     Making,
+    /// A new Live session, which is one use.
+    Session,
+    /// A message in a session, or going on with one: no use.
+    Message,
 }
 
 /// A project has as many tokens as it can.
@@ -84,7 +90,9 @@ impl AuthToken {
             _ if self.expire_time <= now => Some(TokenProblem::Expired),
             // A call begins and ends: it is bound by the end of the token, not by that of new sessions.
             Use::Call if self.scope == TokenScope::Live => Some(TokenProblem::OutOfScope),
-            Use::Call => is_spent.then_some(TokenProblem::Spent),
+            Use::Session if self.new_session_expire_time <= now => Some(TokenProblem::TooLate),
+            Use::Call | Use::Session => is_spent.then_some(TokenProblem::Spent),
+            Use::Message => None,
         }
     }
 
@@ -159,6 +167,16 @@ impl AuthTokens {
                 Err(TokenProblem::Away)
             }
         }
+    }
+
+    /// What a token fixes of sessions.
+    ///
+    /// # Errors
+    /// When the file cannot be read: without what it fixes a token must open nothing.
+    pub(crate) async fn constraint(&self, token: &AuthToken, vault: &Vault) -> Result<Option<Constraint>, Status> {
+        let sealed = self.file.constraints(&token.hash).await.map_err(|error| failure::store(&error))?;
+        let Some(sealed) = sealed else { return Ok(None) };
+        open(vault, token.project, &token.hash, &sealed).map(Some).ok_or_else(Status::internal)
     }
 
     /// Forgets the tokens whose time is over at `now`, in memory and in the file.

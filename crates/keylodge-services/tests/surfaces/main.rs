@@ -17,6 +17,7 @@ mod keys_life;
 mod keys_restrictions;
 mod keys_update;
 mod limits;
+mod live;
 mod observe;
 mod openai;
 mod openapi;

@@ -13,8 +13,8 @@ use keylodge_rules::quota::{Price, PriceTable};
 use keylodge_rules::{OperatorToken, Timestamp};
 use keylodge_services::observe::Metrics;
 use keylodge_services::{
-    AuthTokens, Background, Catalogue, EmbeddingEntry, Follower, Limits, ListensAt, Lodge, LodgeParts, ModelEntry, Models, Served,
-    Tally, Unwritten, Upstreams, Uses, WorkspaceRules, first_start, metering, router,
+    AuthTokens, Background, Catalogue, EmbeddingEntry, Follower, Limits, ListensAt, LiveLimits, Lodge, LodgeParts,
+    ModelEntry, Models, Served, Sessions, Tally, Unwritten, Upstreams, Uses, WorkspaceRules, first_start, metering, router,
 };
 use keylodge_store::meter::{Meter, MeterOptions};
 use keylodge_store::{Ephemeral, Interactions, InteractionsOptions, MasterKey, Store, StoreOptions, Vault};
@@ -129,7 +129,14 @@ impl House {
     }
 
     async fn with(script: &str, body_bytes_max: usize, upstreams: Upstreams) -> Self {
-        Self::over(tempfile::tempdir().unwrap(), None, script, body_bytes_max, upstreams).await
+        let live = LiveLimits::default();
+        Self::over(tempfile::tempdir().unwrap(), None, script, body_bytes_max, upstreams, live).await
+    }
+
+    /// A house with these bounds on Live sessions.
+    pub(crate) async fn with_live(live: LiveLimits) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::over(folder, None, "[[reply]]\ntext = 'x'", BODY_BYTES_MAX, Upstreams::default(), live).await
     }
 
     /// The same house after a stop: what was in memory is gone, what was written is there.
@@ -140,7 +147,9 @@ impl House {
         lodge.store.close().await;
         drop((lodge, router));
         let script = "[[reply]]\ntokens = ['Hel', 'lo', '.']\nprompt_tokens = 4";
-        let house = Self::over(folder, Some((key, token)), script, BODY_BYTES_MAX, Upstreams::default()).await;
+        let known = Some((key, token));
+        let house =
+            Self::over(folder, known, script, BODY_BYTES_MAX, Upstreams::default(), LiveLimits::default()).await;
         house.clock.store(now, Ordering::SeqCst);
         house
     }
@@ -152,6 +161,7 @@ impl House {
         script: &str,
         body_bytes_max: usize,
         upstreams: Upstreams,
+        live: LiveLimits,
     ) -> Self {
         let master = MasterKey::new([9; 32]);
         let options = StoreOptions { node: "test".to_owned(), keys_per_project_max: 300 };
@@ -209,12 +219,14 @@ impl House {
             )
             .await
             .unwrap(),
+            live: Sessions::default(),
             background: Background::default(),
             limits: Limits {
                 body_bytes_max,
                 body_time_max: Duration::from_secs(60),
                 generation_time_max: Duration::from_secs(60),
                 interactions_kept: Duration::from_secs(55 * 24 * 60 * 60),
+                live,
             },
             public_url: "http://lodge".to_owned(),
             listens_at: ListensAt { data: "http://lodge".to_owned(), control: "http://lodge".to_owned() },
@@ -232,6 +244,11 @@ impl House {
             }
         };
         Self { key, token, clock, router: router(&lodge), lodge, _stop: stop, folder }
+    }
+
+    /// All surfaces, for whoever speaks to them over a connection.
+    pub(crate) fn router(&self) -> axum::Router {
+        self.router.clone()
     }
 
     /// The one door.

@@ -225,6 +225,21 @@ async fn the_restrictions_of_its_key_hold_for_a_token() {
 }
 
 #[tokio::test]
+async fn a_token_of_a_key_that_was_imported_by_its_hash_is_good_at_once() {
+    let house = House::new().await;
+    let string = "sk-other-gateway-0123456789";
+    let digest = keylodge_rules::secret::sha256(&keylodge_rules::KeyString::parse(string).unwrap());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let import = json!({"keys": [{"keyId": "one", "sha256": hex}]});
+    house.manage("POST", "/keylodge/v1/projects/default-project/keys:import", Some(import)).await.ok();
+
+    let request = Request::post("/v1/auth_tokens").header("x-goog-api-key", string);
+    let made = house.send(request.body(Body::from(for_calls(&json!({})).to_string())).unwrap()).await.ok();
+
+    assert_eq!(house.with_token(made["name"].as_str().unwrap()).await.http, 200);
+}
+
+#[tokio::test]
 async fn a_call_that_the_key_may_not_make_costs_its_token_nothing() {
     let house = House::new().await;
     let token = house.make_token(&for_calls(&json!({"uses": 1}))).await;
