@@ -5,6 +5,7 @@ mod data_dir;
 mod dice;
 mod engines;
 mod listen;
+mod self_signed;
 mod upstreams;
 mod welcome;
 
@@ -17,7 +18,7 @@ use keylodge_gate::{Clock, Entropy, Judge, Ledger, Names};
 use keylodge_rules::Timestamp;
 use keylodge_services::observe::{Metrics, chain};
 use keylodge_services::{
-    AuthTokens, Background, Catalogue, Follower, ListensAt, Lodge, LodgeParts, Plane, Tally, Unwritten, Uses,
+    AuthTokens, Background, Catalogue, Follower, ListensAt, Lodge, LodgeParts, Plane, Sessions, Tally, Unwritten, Uses,
     first_start, metering, purge, relay, router, settle_interactions, uses,
 };
 use keylodge_store::meter::{Meter, MeterOptions};
@@ -28,6 +29,7 @@ use crate::settings::{Config, Listeners, TlsFiles};
 use beside::Beside;
 use data_dir::DataDir;
 use listen::{Listener, StopSignal, Tls};
+use self_signed::SelfSigned;
 
 pub(crate) use engines::WORKER;
 
@@ -40,14 +42,18 @@ pub(crate) struct Start {
     pub(crate) seed: Option<u64>,
     /// A program that is run with the new key, with which all ends.
     pub(crate) command: Vec<OsString>,
+    /// Whether the listeners have a certificate that is made here, for development.
+    pub(crate) signs_itself: bool,
 }
 
 /// Runs the server, and gives the exit code of the command, if there was one. An error is a sentence for whoever started
 /// it.
-pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, String> {
-    let Start { say, seed, command } = start;
+pub(crate) async fn run(config: &mut Config, start: Start) -> Result<ExitCode, String> {
+    let Start { say, seed, command, signs_itself } = start;
     let entropy = seed.map_or_else(dice::of_the_system, dice::of_seed);
     let data = DataDir::open(&config.data_dir)?;
+    let self_signed = if signs_itself { Some(self_signed(config, &data)?) } else { None };
+    let config = &*config;
     let master = match &config.master_key {
         Some(master) => master.clone(),
         None => data.master_key(&entropy)?,
@@ -110,6 +116,7 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
         meter: meter.clone(),
         interactions: interactions.clone(),
         auth_tokens,
+        live: Sessions::default(),
         background: Background::default(),
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
         listens_at: ListensAt { data: url.clone(), control: control_url.clone() },
@@ -138,6 +145,9 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
         }
         _ => {
             welcome::print(&url, &control_url, &data, made.as_ref());
+            if let Some(self_signed) = &self_signed {
+                welcome::print_trust(&self_signed.trusted);
+            }
             None
         }
     };
@@ -161,6 +171,7 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
     if let Some(saying) = saying {
         saying.abort();
     }
+    lodge.live.hang_up().await;
     lodge.background.stop().await;
     lodge.upstreams.hang_up().await;
     engines::shutdown(&models).await;
@@ -176,6 +187,20 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
         Some(beside) => beside.end().await,
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// A certificate of our own for the listeners, which must have no other.
+fn self_signed(config: &mut Config, data: &DataDir) -> Result<SelfSigned, String> {
+    let Listeners { data: first, control, .. } = &mut config.listeners;
+    if first.tls.is_some() || control.as_ref().is_some_and(|control| control.tls.is_some()) {
+        return Err("--tls-self-signed makes a certificate, and the settings name another (tls.certificate); keep one"
+            .to_owned());
+    }
+    let made = SelfSigned::of(data, system_time())?;
+    for listen in std::iter::once(first).chain(control) {
+        listen.tls = Some(made.files.clone());
+    }
+    Ok(made)
 }
 
 /// The certificates of both listeners, one for both where they have the same files.

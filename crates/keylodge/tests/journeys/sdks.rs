@@ -1,7 +1,7 @@
 //! The official SDKs against Keylodge, unchanged: they are given a base URL and a key, by the environment.
 
 use crate::support::sdk::{javascript, javascript_package, python, python_packages, run_javascript, run_python};
-use crate::support::server::with_script;
+use crate::support::server::{scripted, with_script};
 
 /// The newest ones; they call `/v1`.
 const PYTHON: &str = "3.4.0";
@@ -68,6 +68,35 @@ fn openai_s_own_sdks_work_on_the_compatible_surface() {
     println!("{}", run_python(&server, &sdk, "of_openai.py", "script"));
     let sdk = javascript_package("openai-js", "openai", OPENAI_JAVASCRIPT);
     println!("{}", run_javascript(&server, &sdk, "of_openai.mjs", "script"));
+}
+
+#[test]
+fn the_newest_python_sdk_talks_live_over_a_certificate_made_here() {
+    let server = with_script(SCRIPT).self_signed().up();
+
+    println!("{}", run_python(&server, &python(PYTHON), "live.py", "script"));
+}
+
+#[test]
+fn the_newest_javascript_sdk_talks_live_with_and_without_tls() {
+    for start in [with_script(SCRIPT), with_script(SCRIPT).self_signed()] {
+        println!("{}", run_javascript(&start.up(), &javascript(JAVASCRIPT), "live.mjs", "script"));
+    }
+}
+
+#[test]
+fn the_javascript_sdk_talks_live_to_a_model_at_an_upstream() {
+    let there = with_script(SCRIPT).up();
+    let start = scripted();
+    let secret = start.folder().write("secret", &there.key());
+    let settings = format!(
+        "[models]\n'*' = 'there'\n[upstreams.there]\nkind = 'gemini'\nurl = '{}'\nkey_file = '{}'\n",
+        there.url,
+        secret.display()
+    );
+    let server = start.settings(&settings).up();
+
+    println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live.mjs", "script"));
 }
 
 #[cfg(feature = "embedded-model")]

@@ -133,6 +133,11 @@ pub(crate) fn outcome(server: &Server, mut program: Command) -> Output {
             program.env_remove(name);
         }
     }
+    if server.url.starts_with("https:") {
+        // As the server says when it starts.
+        let trusted = server.folder.data("self-signed-ca.crt");
+        program.env("SSL_CERT_FILE", &trusted).env("NODE_EXTRA_CA_CERTS", &trusted);
+    }
     program.env("GOOGLE_GEMINI_BASE_URL", &server.url).env("GEMINI_API_KEY", server.key());
     program.env("OPENAI_BASE_URL", format!("{}/v1beta/openai", server.url)).env("OPENAI_API_KEY", server.key());
     program.stdin(Stdio::null()).output().expect("the client can be started")

@@ -146,6 +146,12 @@ impl Start {
         self
     }
 
+    /// With a TLS certificate that it makes by itself.
+    pub(crate) fn self_signed(mut self) -> Self {
+        self.command.arg("--tls-self-signed");
+        self
+    }
+
     /// With `--say text`.
     pub(crate) fn say(mut self, text: &str) -> Self {
         self.command.args(["--say", text]);
