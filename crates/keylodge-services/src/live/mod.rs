@@ -11,7 +11,7 @@
 //! and usage. Only a session with a model at a Gemini upstream is one call as a whole ([`there`]).
 //!
 //! A session ends within a moment after its key does: it listens to the revisions of the gate's index ([`ear`]), and asks
-//! the gate again at each of them and at each message.
+//! the gate again at each of them, at each message, and each second for what ends by the clock.
 
 mod begin;
 mod closing;

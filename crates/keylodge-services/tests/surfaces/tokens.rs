@@ -273,6 +273,23 @@ async fn a_model_that_is_fixed_binds_calls_on_every_surface() {
 }
 
 #[tokio::test]
+async fn while_a_use_cannot_be_written_down_a_token_opens_nothing_and_none_is_made() {
+    let house = House::new().await;
+    let token = house.make_token(&for_calls(&json!({"uses": 5}))).await;
+    let before = house.lodge.store.audit_lines().await.unwrap();
+
+    house.lodge.auth_tokens.close().await;
+
+    for answer in [house.with_token(&token).await, house.ask_for_token(&json!({})).await] {
+        assert_eq!(answer.refused(), (503, "UNAVAILABLE".to_owned()), "{}", answer.text());
+        let details = answer.json()["error"]["details"].clone();
+        assert_eq!(details[0]["@type"], "type.googleapis.com/google.rpc.RetryInfo", "{details}");
+    }
+    assert_eq!(house.lodge.store.audit_lines().await.unwrap(), before, "what was not made is not in the audit log");
+    assert_eq!(house.lets_in(&house.key).await, 200, "keys go on");
+}
+
+#[tokio::test]
 async fn tokens_and_what_is_left_of_them_outlive_the_process() {
     let house = House::new().await;
     let token = house.make_token(&for_calls(&json!({"uses": 2}))).await;

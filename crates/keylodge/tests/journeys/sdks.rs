@@ -84,19 +84,20 @@ fn the_newest_javascript_sdk_talks_live_with_and_without_tls() {
     }
 }
 
+/// The upstream is another Keylodge, which speaks both.
 #[test]
 fn the_javascript_sdk_talks_live_to_a_model_at_an_upstream() {
     let there = with_script(SCRIPT).up();
-    let start = scripted();
-    let secret = start.folder().write("secret", &there.key());
-    let settings = format!(
-        "[models]\n'*' = 'there'\n[upstreams.there]\nkind = 'gemini'\nurl = '{}'\nkey_file = '{}'\n",
-        there.url,
-        secret.display()
-    );
-    let server = start.settings(&settings).up();
+    for (kind, base, models) in
+        [("gemini", "", "'*' = 'there'"), ("openai", "/v1beta/openai", "'gemini-2.0-flash' = 'there'")]
+    {
+        let start = scripted();
+        let secret = start.folder().write("secret", &there.key());
+        let upstream = format!("kind = '{kind}'\nurl = '{}{base}'\nkey_file = '{}'", there.url, secret.display());
+        let server = start.settings(&format!("[models]\n{models}\n[upstreams.there]\n{upstream}\n")).up();
 
-    println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live.mjs", "script"));
+        println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live.mjs", "script"));
+    }
 }
 
 #[cfg(feature = "embedded-model")]
