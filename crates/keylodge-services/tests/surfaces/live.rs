@@ -16,7 +16,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use tower::ServiceExt;
 
 use crate::support::{House, KEYS, MODEL};
-use crate::visitor::{HOUR, SECOND};
+use crate::visitor::{ADMIN, HOUR, SECOND};
 
 const SERVICE: &str = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent";
 const CONSTRAINED: &str = "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained";
@@ -291,6 +291,26 @@ async fn a_session_ends_as_soon_as_its_key_does() {
 }
 
 #[tokio::test]
+async fn a_string_that_is_rotated_out_ends_its_sessions_and_those_of_its_tokens() {
+    let house = House::with_script(SCRIPT).await;
+    let token = house.make_token(&json!({"uses": 2})).await;
+    let mut client = house.session(&json!({})).await;
+    let mut of_token = house.session_of(&token).await;
+    of_token.set_up(&json!({})).await;
+
+    // Without an overlap the old string ends with the rotation.
+    house.manage("POST", &format!("{ADMIN}/keys/default-key:rotate"), Some(json!({}))).await.ok();
+
+    for client in [&mut client, &mut of_token] {
+        let (code, reason) = client.closed().await;
+        assert!(code == 1007 && reason.starts_with("API key not valid."), "{code} {reason}");
+    }
+    let mut again = house.session_of(&token).await;
+    again.say(&setup(&json!({}))).await;
+    assert_eq!(again.closed().await.0, 1007);
+}
+
+#[tokio::test]
 async fn a_token_begins_as_many_sessions_as_it_has_uses_and_in_its_time() {
     let house = House::with_script(SCRIPT).await;
     let token = house.make_token(&json!({"uses": 2})).await;
@@ -317,6 +337,18 @@ async fn a_token_begins_as_many_sessions_as_it_has_uses_and_in_its_time() {
     house.wait(HOUR);
     let (code, reason) = client.closed().await;
     assert!(code == 1008 && reason.contains("expired"), "without a word of the client: {code} {reason}");
+}
+
+#[tokio::test]
+async fn a_session_whose_token_s_use_cannot_be_written_down_does_not_begin() {
+    let house = House::with_script(SCRIPT).await;
+    let token = house.make_token(&json!({})).await;
+
+    house.lodge.auth_tokens.close().await;
+
+    let mut client = house.session_of(&token).await;
+    client.say(&setup(&json!({}))).await;
+    assert_eq!(client.closed().await.0, 1011);
 }
 
 #[tokio::test]
