@@ -122,7 +122,7 @@ async fn begin(
     let Some(model) = setup.remove("model").and_then(|model| Some(name(model.as_str()?))) else {
         return Err(Closing::new(INVALID, "* BidiGenerateContentSetup.model: model is not specified"));
     };
-    calling.of_model(&model).map_err(|unanswered| said_no(calling, unanswered))?;
+    calling.of_model(&model, None).map_err(|unanswered| said_no(calling, unanswered))?;
     let held = match lodge.models.find(&model) {
         None => {
             let status = no_such_model(place.version, &model, "bidiGenerateContent");

@@ -29,7 +29,7 @@ impl Talk<'_> {
     /// the turn, and is given back.
     pub(super) async fn turn(&mut self) -> Result<Option<LiveMessage>, End> {
         let body = self.body();
-        self.calling.of_model(&self.model).map_err(|unanswered| said_no(&self.calling, unanswered))?;
+        self.calling.of_model(&self.model, None).map_err(|unanswered| said_no(&self.calling, unanswered))?;
         self.calling.deadline = inside::deadline(self.calling.lodge, self.calling.headers());
         // Nothing in between waits, so nobody else gets the place unless it is free.
         self.held = None;
