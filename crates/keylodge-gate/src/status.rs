@@ -133,6 +133,9 @@ const fn token_words(problem: TokenProblem) -> &'static str {
         TokenProblem::Spent => "All uses of the ephemeral token are used. Ask for a new one where you got it.",
         TokenProblem::OutOfScope => "The ephemeral token is for Live sessions only. Use an API key for this call.",
         TokenProblem::OtherModel => "The ephemeral token is for another model than the one that was asked for.",
+        TokenProblem::OtherSetup => {
+            "The ephemeral token fixes how sessions are set up, and another setup was asked for."
+        }
         TokenProblem::MakesNone => "An ephemeral token makes no other tokens. Use an API key.",
         TokenProblem::Away => "The use of the ephemeral token cannot be written down.",
     }

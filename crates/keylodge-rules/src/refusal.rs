@@ -113,6 +113,8 @@ pub enum TokenProblem {
     OutOfScope,
     /// It is for another model.
     OtherModel,
+    /// It fixes how sessions are set up, and another one was asked for.
+    OtherSetup,
     /// Tokens make no tokens.
     MakesNone,
     /// It could not be written down in time that it is used.
@@ -129,6 +131,7 @@ impl TokenProblem {
             Self::Spent => "token_spent",
             Self::OutOfScope => "token_out_of_scope",
             Self::OtherModel => "token_other_model",
+            Self::OtherSetup => "token_other_setup",
             Self::MakesNone => "token_makes_none",
             Self::Away => "token_away",
         }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use keylodge_api::gemini::{Setup, SetupMask};
 use serde_json::{Map, Value, json};
 
+use super::crossing;
+
 /// Fixed fields of a setup. Without a mask all of them are fixed, those that are not set at their defaults; with one, those
 /// it names are, and the caller chooses the rest.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +16,7 @@ pub(crate) struct Constraint {
 }
 
 /// What says which session is meant, and not how it is: a client brings it along whatever is fixed.
-const RESUMPTION: &str = "sessionResumption";
+pub(super) const RESUMPTION: &str = "sessionResumption";
 
 impl Constraint {
     /// What a token fixes, if it fixes anything.
@@ -33,8 +35,16 @@ impl Constraint {
         Some(model.strip_prefix("models/").unwrap_or(model).into())
     }
 
-    /// The setup that a session gets whose client asked for this one. What is fixed overrides without a word, as far as is
-    /// known of Google (UNCONFIRMED).
+    /// The first field in which a client asks for something else than is fixed, if there is one.
+    pub(crate) fn crossed(&self, asked: &Map<String, Value>) -> Option<String> {
+        match &self.mask {
+            Some(mask) => crossing::of_paths(asked, &self.setup, mask.paths()),
+            None => crossing::of_whole(asked, &self.setup),
+        }
+    }
+
+    /// The setup that a session gets whose client asked for this one, which crosses nothing: what is fixed goes in, and what
+    /// the client may not choose goes.
     pub(crate) fn apply(&self, asked: Map<String, Value>) -> Map<String, Value> {
         let resumed = asked.get(RESUMPTION).cloned();
         let mut setup = match &self.mask {
@@ -83,13 +93,13 @@ impl Constraint {
 }
 
 /// The value at a path, in whichever spelling the names below the first ones were written.
-fn find<'setup>(setup: &'setup Map<String, Value>, path: &[String]) -> Option<&'setup Value> {
+pub(super) fn find<'setup>(setup: &'setup Map<String, Value>, path: &[String]) -> Option<&'setup Value> {
     let (first, rest) = path.split_first()?;
     let (_, value) = entry(setup, first)?;
     if rest.is_empty() { Some(value) } else { find(value.as_object()?, rest) }
 }
 
-fn entry<'map>(map: &'map Map<String, Value>, name: &str) -> Option<(&'map String, &'map Value)> {
+pub(super) fn entry<'map>(map: &'map Map<String, Value>, name: &str) -> Option<(&'map String, &'map Value)> {
     map.iter().find(|(spelled, _)| keylodge_api::gemini::camel_case(spelled) == name)
 }
 

@@ -9,6 +9,7 @@
 //! ```
 
 mod constraint;
+mod crossing;
 mod present;
 mod request;
 mod table;

@@ -6,8 +6,8 @@ use http::request::Parts;
 use keylodge_api::gemini::{LiveMessage, Setup, camel_case};
 use keylodge_api::proto_json;
 use keylodge_gate::{Charge, Credentials, Pass, Peer};
-use keylodge_rules::Refusal;
 use keylodge_rules::quota::Amounts;
+use keylodge_rules::{Refusal, TokenProblem};
 use serde_json::{Map, Value, json};
 
 use super::closing::{Closing, DENIED, ERROR, End, INVALID};
@@ -74,7 +74,7 @@ pub(super) async fn session(
             let is_ours = matches!(found, Found::Here(_));
             Talk { ear: &mut ear, calling, setup, model, is_ours, history, resuming, held }.run().await
         }
-        None => Closing::of_status(&no_such_model(place.version, &model, "bidiGenerateContent")).into(),
+        None => not_found(place, &model).into(),
     };
     (ear.line, end, Some(pass))
 }
@@ -117,17 +117,17 @@ async fn begin(
     if let Some(token) = token {
         let constraint = lodge.auth_tokens.constraint(token, &lodge.vault).await;
         let constraint = constraint.map_err(|status| Closing::of_status(&status))?;
-        setup = constraint.map_or(setup.clone(), |constraint| constraint.apply(setup));
+        if let Some(constraint) = constraint {
+            constraint.crossed(&setup).map_or(Ok(()), |field| Err(crossed(calling, token, &field)))?;
+            setup = constraint.apply(setup);
+        }
     }
     let Some(model) = setup.remove("model").and_then(|model| Some(name(model.as_str()?))) else {
         return Err(Closing::new(INVALID, "* BidiGenerateContentSetup.model: model is not specified"));
     };
     calling.of_model(&model, None).map_err(|unanswered| said_no(calling, unanswered))?;
     let held = match lodge.models.find(&model) {
-        None => {
-            let status = no_such_model(place.version, &model, "bidiGenerateContent");
-            return Err(Closing::of_status(&status));
-        }
+        None | Some(Found::Embeds(_)) => return Err(not_found(place, &model)),
         Some(Found::There(elsewhere)) if elsewhere.speech == Speech::Gemini => None,
         Some(found) => {
             unknown.map_or(Ok(()), Err)?;
@@ -154,6 +154,20 @@ async fn begin(
         })?,
     };
     Ok(Begun { setup, model, history, resuming, held, place })
+}
+
+/// What a client is told of a model that holds no conversations here.
+fn not_found(place: &Websocket, model: &str) -> Closing {
+    Closing::of_status(&no_such_model(place.version, model, "bidiGenerateContent"))
+}
+
+/// What a client is told that asks for something else than its token fixes.
+fn crossed(calling: &Calling<'_>, token: &AuthToken, field: &str) -> Closing {
+    if field == "model" {
+        return refused(calling, token.refusal(TokenProblem::OtherModel));
+    }
+    let Closing { code, .. } = refused(calling, token.refusal(TokenProblem::OtherSetup));
+    Closing::new(code, &format!("The ephemeral token fixes {field}. Leave it out, or ask for what is fixed."))
 }
 
 /// Takes a use of a token for a new session. When this has said yes, it is on disk.
@@ -209,7 +223,10 @@ fn served(setup: &Map<String, Value>, is_ours: bool) -> Result<(), Closing> {
     }
     let has_tools = setup.get("tools").and_then(Value::as_array).is_some_and(|tools| !tools.is_empty());
     if has_tools && is_ours {
-        return Err(Closing::new(INVALID, "setup.tools: the model behind this name calls no functions"));
+        return Err(Closing::new(
+            INVALID,
+            "setup.tools: with the model behind this name, functions are not called in Live sessions",
+        ));
     }
     Ok(())
 }

@@ -31,8 +31,9 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use http::Request;
+use http::header::{ORIGIN, REFERER};
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request};
 use keylodge_api::{Code, Detail, Envelope, Status};
 use keylodge_gate::{Peer, Refused, Surface, Target};
 use keylodge_rules::{Refusal, TokenProblem};
@@ -81,6 +82,7 @@ pub(crate) async fn handle(State(live): State<Live>, mut request: Request<Body>)
         Err(status) => return status.response(Envelope::Object),
     };
     let (mut parts, _) = request.into_parts();
+    name_page(&mut parts.headers);
     parts.extensions.insert(Target::new(place.method()));
     let lodge = live.lodge.clone();
     lodge.live.spawn(async move {
@@ -90,6 +92,16 @@ pub(crate) async fn handle(State(live): State<Live>, mut request: Request<Body>)
         Box::pin(run(&live, parts, &place, line, waiting)).await;
     });
     response
+}
+
+/// Browsers say of a websocket from which origin it is opened (RFC 6455, 10.2) and never from which page, so for a key that
+/// is restricted to pages the origin stands for one, as in a `Referer` that is cut to it. What Google does is UNCONFIRMED.
+fn name_page(headers: &mut HeaderMap) {
+    let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let page = origin.and_then(|origin| HeaderValue::try_from(format!("{origin}/")).ok());
+    if let (false, Some(page)) = (headers.contains_key(REFERER), page) {
+        headers.insert(REFERER, page);
+    }
 }
 
 /// A session from its first message to its end.

@@ -107,7 +107,9 @@ impl Talk<'_> {
             }
             LiveMessage::RealtimeInput(_) => false,
             LiveMessage::ToolResponse { .. } if self.is_ours => {
-                return invalid("tool_response: the model behind this name calls no functions");
+                return invalid(
+                    "tool_response: with the model behind this name, functions are not called in Live sessions",
+                );
             }
             LiveMessage::ToolResponse { function_responses } => {
                 let part = |response: Value| json!({"functionResponse": response});

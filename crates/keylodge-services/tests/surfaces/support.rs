@@ -14,7 +14,8 @@ use keylodge_rules::{OperatorToken, Timestamp};
 use keylodge_services::observe::Metrics;
 use keylodge_services::{
     AuthTokens, Background, Catalogue, EmbeddingEntry, Follower, Limits, ListensAt, LiveLimits, Lodge, LodgeParts,
-    ModelEntry, Models, Served, Sessions, Tally, Unwritten, Upstreams, Uses, WorkspaceRules, first_start, metering, router,
+    ModelEntry, Models, Served, Sessions, Tally, Unwritten, Upstreams, Uses, WorkspaceRules, first_start, metering,
+    router,
 };
 use keylodge_store::meter::{Meter, MeterOptions};
 use keylodge_store::{Ephemeral, Interactions, InteractionsOptions, MasterKey, Store, StoreOptions, Vault};

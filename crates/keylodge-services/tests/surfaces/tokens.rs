@@ -31,15 +31,6 @@ impl House {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
-    /// A key of a project that is not the default one.
-    pub(crate) async fn key_of_another_project(&self) -> String {
-        self.new_project("another-project").await;
-        let on = "/v1/projects/another-project/services/generativelanguage.googleapis.com:enable";
-        self.manage("POST", on, None).await.ok();
-        let made = self.manage("POST", &KEYS.replace("default-project", "another-project"), Some(json!({}))).await;
-        crate::visitor::text(&made.ok(), "/response/keyString")
-    }
-
     /// The name of the default key.
     async fn key_name(&self) -> String {
         let keys = self.manage("GET", KEYS, None).await.ok();

@@ -46,7 +46,8 @@ pub(super) fn run(args: Emulate, common: &Common) -> Result<ExitCode, String> {
     }
     let mut config = configured(common, flags)?;
     logs::start(config.log_format, config.log_level);
-    let done = runtime(config.threads)?.block_on(up::run(&mut config, Start { seed: Some(seed), command, ..Start::default() }));
+    let done = runtime(config.threads)?
+        .block_on(up::run(&mut config, Start { seed: Some(seed), command, ..Start::default() }));
     folder.close().map_err(|error| format!("cannot remove what was kept meanwhile: {error}"))?;
     done
 }

@@ -4,17 +4,14 @@
 
 import { GoogleGenAI, Modality } from '@google/genai';
 
+import { check } from './checks.mjs';
+
 const model = 'gemini-2.0-flash';
 const story = 'Once upon a time.';
 const config = { responseModalities: [Modality.TEXT] };
 const turns = [{ role: 'user', parts: [{ text: 'Write a story.' }] }];
 
 const ai = new GoogleGenAI({});
-
-function check(what, holds, shown) {
-  console.log(holds ? 'ok' : 'FAILED', what, holds ? '' : JSON.stringify(shown ?? null));
-  if (!holds) process.exit(1);
-}
 
 // A session whose messages can be waited for.
 async function connect(ai, asked) {

@@ -4,8 +4,8 @@ Prints a line for each check and ends at the first that fails. The environment s
 """
 
 import asyncio
-import sys
 
+from checks import check
 from google import genai
 from google.genai import errors
 
@@ -14,12 +14,6 @@ STORY = "Once upon a time."
 TEXT = {"response_modalities": ["TEXT"]}
 
 client = genai.Client()
-
-
-def check(what, holds, shown=""):
-    print("ok" if holds else "FAILED", what, "" if holds else shown, flush=True)
-    if not holds:
-        sys.exit(1)
 
 
 def says(text):

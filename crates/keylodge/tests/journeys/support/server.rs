@@ -213,6 +213,16 @@ impl Server {
         self.stdout.wait_for("the key", |line| line.trim().strip_prefix("API key      ").map(str::to_owned))
     }
 
+    /// The variables after which clients trust the certificate that it made by itself, from the line that it printed.
+    #[track_caller]
+    pub(crate) fn trust(&self) -> Vec<(String, String)> {
+        self.stdout.wait_for("whom to trust", |line| {
+            let variables = line.trim().strip_prefix("export ").filter(|line| line.contains("SSL_CERT_FILE"))?;
+            let each = variables.split(' ').filter_map(|variable| variable.split_once('='));
+            Some(each.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        })
+    }
+
     /// The owner's token.
     pub(crate) fn token(&self) -> String {
         let token = std::fs::read_to_string(self.folder.data("owner-token")).expect("there is an owner's token");
