@@ -1,5 +1,8 @@
 //! The official SDKs against Keylodge, unchanged: they are given a base URL and a key, by the environment.
 
+use std::io::Write;
+
+use crate::support::browser::{NONE, browser};
 use crate::support::sdk::{javascript, javascript_package, python, python_packages, run_javascript, run_python};
 use crate::support::server::{scripted, with_script};
 
@@ -82,6 +85,19 @@ fn the_newest_javascript_sdk_talks_live_with_and_without_tls() {
     for start in [with_script(SCRIPT), with_script(SCRIPT).self_signed()] {
         println!("{}", run_javascript(&start.up(), &javascript(JAVASCRIPT), "live.mjs", "script"));
     }
+}
+
+#[test]
+fn a_page_in_a_real_browser_talks_live_with_an_ephemeral_token() {
+    let Some(browser) = browser() else {
+        // Said on stderr itself, where the test's harness does not hold it back.
+        write!(std::io::stderr(), "{NONE}").expect("stderr can be written to");
+        return;
+    };
+    let server = with_script(SCRIPT).up();
+
+    let browser = browser.to_str().expect("a path is UTF-8");
+    println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live_browser.mjs", browser));
 }
 
 /// The upstream is another Keylodge, which speaks both.
