@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     let (mut headers_left, mut uri_left) = (headers.clone(), uri.clone());
     let credentials = Credentials::take(&mut headers_left, &mut uri_left);
     // Neither may panic, whatever was taken.
-    let _ = (credentials.key().is_ok(), credentials.bearer_token().is_some());
+    let _ = (credentials.key().is_ok(), credentials.bearer_token().is_some(), credentials.token().is_some());
 
     headers.remove(API_KEY_HEADER);
     headers.remove(AUTHORIZATION);

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use keylodge_rules::{KeyString, OperatorToken};
+use keylodge_rules::{EphemeralToken, KeyString, OperatorToken};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -11,6 +11,9 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(key.reveal(), text);
         }
         if let Ok(token) = OperatorToken::parse(text) {
+            assert_eq!(token.reveal(), text);
+        }
+        if let Ok(token) = EphemeralToken::parse(text) {
             assert_eq!(token.reveal(), text);
         }
     }

@@ -1,7 +1,8 @@
 //! Finding the credential and taking it out of the request, before anything can log or forward it.
 //!
 //! A key travels in `x-goog-api-key` or in the query as `key` (`$key` is the same); a token in `Authorization` or as
-//! `access_token` (or `oauth_token`). All of these are removed, good or bad, on every path.
+//! `access_token` (or `oauth_token`). All of these are removed, good or bad, on every path. An ephemeral token, known by
+//! its prefix, travels where tokens do and in `x-goog-api-key`; Google's Python client sends it in both places at once.
 
 use std::task::{Context, Poll};
 
@@ -9,9 +10,11 @@ use http::header::{AUTHORIZATION, Entry};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use keylodge_api::API_KEY_HEADER;
-use keylodge_rules::{KeyString, Refusal};
+use keylodge_rules::{EphemeralToken, KeyString, Refusal};
 use tower::{Layer, Service};
 use zeroize::Zeroizing;
+
+use crate::OnBehalf;
 
 /// What a request brought to prove who it is for. It sits in the request's extensions and shows nothing in Debug.
 #[derive(Clone)]
@@ -21,6 +24,10 @@ pub struct Credentials {
     in_query: bool,
     /// Every `Authorization`, with its scheme.
     tokens: Vec<Zeroizing<String>>,
+    /// The ephemeral token that came in place of all of these.
+    ephemeral: Option<EphemeralToken>,
+    /// The key that stands behind it.
+    behalf: Option<OnBehalf>,
 }
 
 impl Credentials {
@@ -29,10 +36,18 @@ impl Credentials {
         static API_KEY: HeaderName = HeaderName::from_static(API_KEY_HEADER);
         let mut keys = Keys::default();
         let mut tokens: Vec<Zeroizing<String>> = Vec::new();
+        let mut ephemerals = Keys::default();
         // A header that is no UTF-8 is no key either; the replacement characters make the parser say so.
-        take_header(headers, &API_KEY, |value| keys.add(&String::from_utf8_lossy(value.as_bytes())));
+        take_header(headers, &API_KEY, |value| {
+            let text = Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned());
+            if text.starts_with(EphemeralToken::PREFIX) { ephemerals.add(&text) } else { keys.add(&text) }
+        });
+        let mut add_token = |token: Zeroizing<String>| match ephemeral_in(&token) {
+            Some(text) => ephemerals.add(text),
+            None => tokens.push(token),
+        };
         take_header(headers, &AUTHORIZATION, |value| {
-            tokens.push(Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
+            add_token(Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
         });
         let mut in_query = false;
         for (name, value) in take_query(uri) {
@@ -41,15 +56,25 @@ impl Credentials {
                     in_query |= !value.is_empty();
                     keys.add(&value);
                 }
-                Name::Token => tokens.push(Zeroizing::new(format!("Bearer {}", *value))),
+                Name::Token => add_token(Zeroizing::new(format!("Bearer {}", *value))),
             }
         }
-        Self { key: keys.the_one(!tokens.is_empty()), in_query, tokens }
+        let (key, ephemeral) = match ephemerals.first {
+            None => (keys.the_one(!tokens.is_empty()), None),
+            Some(_) if ephemerals.are_two || keys.first.is_some() || !tokens.is_empty() => {
+                (Err(Refusal::TwoCredentials), None)
+            }
+            Some(text) => (Err(Refusal::UnknownToken), EphemeralToken::parse(&text).ok()),
+        };
+        Self { key, in_query, tokens, ephemeral, behalf: None }
     }
 
     /// The same request as a surface reads it whose keys are bearer tokens: one credential, and none in the query.
     #[must_use]
     pub(crate) fn with_bearer_key(&self) -> Self {
+        if self.ephemeral.is_some() {
+            return self.clone();
+        }
         let has_key = !matches!(self.key, Err(Refusal::NoCredential | Refusal::NotAnApiKey));
         let key = match (has_key, self.has_authorization()) {
             (true, true) => Err(Refusal::TwoCredentials),
@@ -60,7 +85,7 @@ impl Credentials {
                 Some(token) => KeyString::of(Zeroizing::new(token.to_owned())).map_err(Refusal::Malformed),
             },
         };
-        Self { key, in_query: self.in_query, tokens: Vec::new() }
+        Self { key, in_query: self.in_query, tokens: Vec::new(), ephemeral: None, behalf: None }
     }
 
     /// The credentials that [`CredentialLayer`] found.
@@ -77,6 +102,22 @@ impl Credentials {
         self.key.as_ref()
     }
 
+    /// The ephemeral token of the request, if that is all it brought.
+    #[must_use]
+    pub fn token(&self) -> Option<&EphemeralToken> {
+        self.ephemeral.as_ref()
+    }
+
+    /// Says which key stands behind the ephemeral token. Where nobody says so, the token is refused as unknown.
+    pub fn answer_for_token(&mut self, behalf: OnBehalf) {
+        self.behalf = Some(behalf);
+    }
+
+    /// The key behind the request's ephemeral token, if somebody has answered for it.
+    pub(crate) fn behalf(&self) -> Option<&OnBehalf> {
+        self.behalf.as_ref()
+    }
+
     /// The bearer token, if the request brought one and nothing that contradicts it.
     #[must_use]
     pub fn bearer_token(&self) -> Option<&str> {
@@ -91,7 +132,7 @@ impl Credentials {
     /// Whether the request brought anything in place of a key.
     #[must_use]
     pub fn has_authorization(&self) -> bool {
-        !self.tokens.is_empty()
+        !self.tokens.is_empty() || self.ephemeral.is_some()
     }
 }
 
@@ -126,6 +167,14 @@ impl Keys {
             Some(text) => KeyString::of(text).map_err(Refusal::Malformed),
         }
     }
+}
+
+/// The ephemeral token in a value of `Authorization`, if it is one: Google's clients say `Token`, and what knows only
+/// bearer tokens may say that.
+fn ephemeral_in(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    let is_known = ["token", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    Some(token.trim()).filter(|token| is_known && token.starts_with(EphemeralToken::PREFIX))
 }
 
 /// Removes a header, however often it is there.
@@ -281,6 +330,55 @@ mod tests {
         assert_eq!(bearer(&[]), Err(Refusal::NotAnApiKey));
         assert_eq!(bearer(&["key"]), Ok("key".into()));
         assert_eq!(in_query("/?access_token=abc"), (Err(Refusal::NotAnApiKey), "/".into()));
+    }
+
+    /// What is found of credentials, an ephemeral token among them.
+    fn ephemeral(headers: &[(&str, &str)], uri: &str) -> Result<EphemeralToken, Option<Refusal>> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let mut uri: Uri = uri.parse().unwrap();
+        let found = Credentials::take(&mut map, &mut uri);
+        assert!(map.is_empty() && !uri.to_string().contains("auth_tokens"), "nothing of it is left: {uri}");
+        found.ephemeral.ok_or(found.key.err())
+    }
+
+    #[test]
+    fn an_ephemeral_token_is_found_wherever_clients_put_it() {
+        let token = EphemeralToken::issue(&[7; 32]);
+        let text = token.reveal();
+        let check = |headers: &[(&str, &str)], uri: &str| {
+            let found = ephemeral(headers, uri);
+            assert_eq!(found.as_ref().map(EphemeralToken::reveal), Ok(text), "{uri}");
+        };
+        let (scheme, bearer) = (format!("Token {text}"), format!("bearer {text}"));
+        check(&[("authorization", &scheme)], "/");
+        check(&[("authorization", &bearer)], "/");
+        check(&[("x-goog-api-key", text)], "/");
+        check(&[], &format!("/?access_token={text}"));
+        check(&[], &format!("/?a=b&access_token={}", text.replace('/', "%2F")));
+        // As Google's Python client does.
+        check(&[("authorization", &scheme), ("x-goog-api-key", text)], "/");
+    }
+
+    #[test]
+    fn an_ephemeral_token_beside_another_credential_is_refused() {
+        let (one, other) = (EphemeralToken::issue(&[7; 32]), EphemeralToken::issue(&[8; 32]));
+        let (one, other) = (one.reveal(), other.reveal());
+        let check = |headers: &[(&str, &str)], uri: &str| {
+            assert_eq!(ephemeral(headers, uri).unwrap_err(), Some(Refusal::TwoCredentials), "{uri}");
+        };
+        check(&[("x-goog-api-key", one), ("x-goog-api-key", other)], "/");
+        check(&[("x-goog-api-key", one)], "/?key=kl_abc");
+        check(&[("x-goog-api-key", one), ("authorization", "Bearer abc")], "/");
+        check(&[("x-goog-api-key", one)], &format!("/?access_token={other}"));
+    }
+
+    #[test]
+    fn what_only_begins_as_an_ephemeral_token_is_unknown() {
+        let short = ephemeral(&[("x-goog-api-key", "auth_tokens/short")], "/");
+        assert_eq!(short.unwrap_err(), Some(Refusal::UnknownToken));
     }
 
     #[test]

@@ -16,7 +16,8 @@ use crate::caller::call;
 use crate::source::Names;
 use crate::status::{answers, retry_after, status};
 use crate::{
-    Charge, Clock, Credentials, Entropy, Holder, IndexReader, Ledger, Pass, Peer, Refused, Short, Surface, Target,
+    Charge, Clock, Credentials, Entropy, Holder, IndexReader, Ledger, OnBehalf, Pass, Peer, Refused, Short, Surface,
+    Target,
 };
 
 /// What every gate of a node decides by: the keys it knows, the pepper they are hashed under, and the time. Cheap to
@@ -91,6 +92,8 @@ impl Judge {
 
     /// Decides about a request whose credentials were taken out of it and that comes from this peer, at this time.
     ///
+    /// A request with an ephemeral token is decided for the key behind it, where somebody has answered for the token.
+    ///
     /// It costs one HMAC, a look-up in memory and the rules; no I/O.
     ///
     /// # Errors
@@ -105,13 +108,35 @@ impl Judge {
         now: Timestamp,
     ) -> Result<Pass, Refusal> {
         let call = Call { model: target.model.as_deref(), ..call(&surface.service, &target.method, headers, peer) };
-        let key = credentials.ok_or(Refusal::NoCredential)?.key().map_err(Clone::clone)?;
+        let credentials = credentials.ok_or(Refusal::NoCredential)?;
+        if let Some(behalf) = credentials.behalf() {
+            return self.admit_by_hash(behalf, surface, target, &call, now);
+        }
+        let key = credentials.key().map_err(Clone::clone)?;
         let hash = self.0.pepper.hash(key);
         self.0.index.read(|index| {
             let known = admit(index.find(&hash, || sha256(key)), &call, now)?;
             let shadow = known.terms.rules.shadow.as_deref().and_then(|shadow| rehearse(shadow, &call, now));
             let foreign = known.is_foreign.then_some(hash);
             Ok(Pass::new(&known, target, &surface.service, foreign, shadow, index.revision()))
+        })
+    }
+
+    /// Decides about a call with an ephemeral token: all rules are asked about the key that stands behind it, and then
+    /// whether the token is for the call.
+    fn admit_by_hash(
+        &self,
+        behalf: &OnBehalf,
+        surface: &Surface,
+        target: &Target,
+        call: &Call<'_>,
+        now: Timestamp,
+    ) -> Result<Pass, Refusal> {
+        self.0.index.read(|index| {
+            let known = admit(index.find_hash(&behalf.key), call, now)?;
+            behalf.check(target, Presented { key: known.key, project: known.project.number })?;
+            let shadow = known.terms.rules.shadow.as_deref().and_then(|shadow| rehearse(shadow, call, now));
+            Ok(Pass::new(&known, target, &surface.service, None, shadow, index.revision()))
         })
     }
 

@@ -44,6 +44,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`credential`] | finding the credential and taking it out of the request |
+//! | [`behalf`] | ephemeral tokens: whose key stands behind them |
 //! | [`caller`] | what a request says of its caller |
 //! | [`judge`] | the decision |
 //! | [`layer`] | identify, admit, pass on |
@@ -53,6 +54,7 @@
 //! | [`ledger`] | what is used of limits: taken before a call, settled after |
 //! | [`source`] | where time and chance come from |
 
+pub mod behalf;
 pub mod caller;
 pub mod credential;
 pub mod index;
@@ -65,6 +67,7 @@ pub mod source;
 pub mod status;
 pub mod surface;
 
+pub use behalf::OnBehalf;
 pub use caller::{ForwardedHeader, Peer, TrustedProxies};
 pub use credential::{CredentialLayer, Credentials};
 pub use index::{IndexReader, IndexWriter};

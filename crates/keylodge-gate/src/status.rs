@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Response, StatusCode, header};
 use keylodge_api::status::{JSON, Link};
 use keylodge_api::{Code, Detail, Envelope, Status};
-use keylodge_rules::{Presented, ProjectNumber, Refusal};
+use keylodge_rules::{Presented, ProjectNumber, Refusal, TokenProblem};
 
 use crate::surface::KeyPlace;
 use crate::{Surface, Target, quota};
@@ -109,6 +109,35 @@ pub fn status(refusal: &Refusal, surface: &Surface, target: &Target) -> Status {
             "The limits of this key cannot be checked right now. Try again in a moment.",
         )
         .with(Detail::RetryInfo(LEDGER_RETRY)),
+        // Google's words for these are not known (UNCONFIRMED). A token that nobody was given reads like a key that nobody
+        // was given, since whoever sends it has mistaken one; what a good token may not do is 403, as for good keys.
+        Refusal::UnknownToken => {
+            invalid_key("Ephemeral token not valid. Please pass a valid token or API key.", service)
+        }
+        Refusal::Token { problem: TokenProblem::Away, .. } => Status::new(
+            Code::Unavailable,
+            "The use of this ephemeral token cannot be written down right now. Try again in a moment.",
+        )
+        .with(Detail::RetryInfo(LEDGER_RETRY)),
+        Refusal::Token { problem, .. } => Status::new(Code::PermissionDenied, token_words(*problem)),
+    }
+}
+
+/// What the holder of a token can do about it.
+const fn token_words(problem: TokenProblem) -> &'static str {
+    match problem {
+        TokenProblem::Expired => "The ephemeral token expired. Ask for a new one where you got it.",
+        TokenProblem::TooLate => {
+            "The ephemeral token starts no new sessions any more (newSessionExpireTime). Ask for a new one where you got it."
+        }
+        TokenProblem::Spent => "All uses of the ephemeral token are used. Ask for a new one where you got it.",
+        TokenProblem::OutOfScope => "The ephemeral token is for Live sessions only. Use an API key for this call.",
+        TokenProblem::OtherModel => "The ephemeral token is for another model than the one that was asked for.",
+        TokenProblem::OtherSetup => {
+            "The ephemeral token fixes how sessions are set up, and another setup was asked for."
+        }
+        TokenProblem::MakesNone => "An ephemeral token makes no other tokens. Use an API key.",
+        TokenProblem::Away => "The use of the ephemeral token cannot be written down.",
     }
 }
 
@@ -171,7 +200,7 @@ pub(crate) fn retry_after(refusal: &Refusal) -> Option<u64> {
         Refusal::LimitExceeded { of_project, of_key, .. } => {
             quota::retry(of_project.iter().chain(of_key)).map(quota::whole_seconds)
         }
-        Refusal::LedgerAway(_) => Some(LEDGER_RETRY.as_secs()),
+        Refusal::LedgerAway(_) | Refusal::Token { problem: TokenProblem::Away, .. } => Some(LEDGER_RETRY.as_secs()),
         _ => None,
     }
 }

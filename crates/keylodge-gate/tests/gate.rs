@@ -8,14 +8,15 @@ use std::sync::Arc;
 use http::{Request, Response};
 use keylodge_api::Envelope;
 use keylodge_gate::{
-    Clock, CredentialLayer, Entropy, GateLayer, Judge, Ledger, Pass, Peer, Refused, Surface, Target, index,
+    Clock, CredentialLayer, Credentials, Entropy, GateLayer, Judge, Ledger, OnBehalf, Pass, Peer, Refused, Surface,
+    Target, index,
 };
 use keylodge_rules::restrictions::{MethodPattern, PackageName, Sha1Fingerprint, TargetService};
 use keylodge_rules::secret::sha256;
 use keylodge_rules::{
-    AllowedIp, AndroidApp, ApiTarget, BundleId, Change, ClientRestriction, Credential, Key, KeyHash, KeyString, KeyUid,
-    Lookup, Pepper, Project, ProjectId, ProjectNumber, ProjectState, Referrer, Revision, ServiceName, Stage, Subject,
-    Terms, Timestamp,
+    AllowedIp, AndroidApp, ApiTarget, BundleId, Change, ClientRestriction, Credential, EphemeralToken, Key, KeyHash,
+    KeyString, KeyUid, Lookup, Pepper, Project, ProjectId, ProjectNumber, ProjectState, Referrer, Revision,
+    ServiceName, Stage, Subject, Terms, Timestamp, TokenProblem,
 };
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};
@@ -94,6 +95,16 @@ fn gate(known: &Known, envelope: Envelope) -> GateLayer {
 }
 
 async fn call(known: &Known, envelope: Envelope, request: http::request::Builder) -> Answer {
+    call_for(known, envelope, request, None).await
+}
+
+/// The same where somebody answers for the ephemeral token of the request.
+async fn call_for(
+    known: &Known,
+    envelope: Envelope,
+    request: http::request::Builder,
+    behalf: Option<OnBehalf>,
+) -> Answer {
     let guarded = service_fn(|request: Request<()>| async move {
         let seen = (Pass::of(request.extensions()).unwrap().clone(), request.uri().to_string());
         assert!(!format!("{request:?}").contains(&string().reveal()[3..40]), "no key behind the gate");
@@ -101,7 +112,13 @@ async fn call(known: &Known, envelope: Envelope, request: http::request::Builder
         response.extensions_mut().insert(seen);
         Ok::<_, Infallible>(response)
     });
-    let service = CredentialLayer.layer(gate(known, envelope).layer(guarded));
+    let answering = gate(known, envelope).layer(guarded).map_request(move |mut request: Request<()>| {
+        if let (Some(behalf), Some(credentials)) = (&behalf, request.extensions_mut().get_mut::<Credentials>()) {
+            credentials.answer_for_token(behalf.clone());
+        }
+        request
+    });
+    let service = CredentialLayer.layer(answering);
 
     let answer = service.oneshot(request.body(()).unwrap()).await.unwrap();
 
@@ -397,4 +414,22 @@ async fn a_gate_without_a_credential_layer_refuses_everybody() {
     let answer = gate(&good(), Envelope::Object).layer(guarded).oneshot(request).await.unwrap();
 
     assert_eq!(answer.status(), 403);
+}
+
+#[tokio::test]
+async fn a_token_opens_what_the_key_behind_it_opens_once_somebody_answers_for_it() {
+    let token = EphemeralToken::issue(&[5; 32]);
+    let request = || Request::post("/v1/models/m:generateContent").header("x-goog-api-key", token.reveal());
+    let behalf = |problem| Some(OnBehalf { key: hash(), model: None, problem });
+    let word = async |known: &Known, behalf: Option<OnBehalf>| {
+        call_for(known, Envelope::Object, request(), behalf).await.refusal
+    };
+    let disabled = known(|known| known.key.terms.enabled = false);
+
+    assert_eq!(word(&good(), behalf(None)).await, None);
+    assert_eq!(word(&good(), None).await, Some("unknown_token"));
+    assert_eq!(word(&good(), behalf(Some(TokenProblem::Spent))).await, Some("token_spent"));
+    assert_eq!(word(&disabled, behalf(Some(TokenProblem::Spent))).await, Some("key_disabled"), "the key comes first");
+    let other = Some(OnBehalf { key: KeyHash::from_bytes([1; 32]), model: None, problem: None });
+    assert_eq!(word(&good(), other).await, Some("unknown_key"));
 }

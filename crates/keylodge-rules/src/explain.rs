@@ -131,15 +131,19 @@ pub fn is_refusal(word: &str) -> bool {
     Rule::of_refusal(word).is_some() || is_before_all_rules(word) || is_after_all_rules(word)
 }
 
-/// Whether a call that was refused with this word kept all rules: limits, which are asked last, had no room for it.
+/// Whether a call that was refused with this word kept all rules: limits, which are asked last, had no room for it, or
+/// the key may make the call but not the ephemeral token that it stands behind.
 fn is_after_all_rules(word: &str) -> bool {
-    matches!(word, "limit_exceeded" | "ledger_away")
+    matches!(word, "limit_exceeded" | "ledger_away") || word.starts_with("token_")
 }
 
 /// Whether a call that was refused with this word had no key to ask the rules about.
 #[must_use]
 pub fn is_before_all_rules(word: &str) -> bool {
-    matches!(word, "no_credential" | "two_credentials" | "not_an_api_key" | "malformed_key" | "unknown_key")
+    matches!(
+        word,
+        "no_credential" | "two_credentials" | "not_an_api_key" | "malformed_key" | "unknown_key" | "unknown_token"
+    )
 }
 
 #[cfg(test)]

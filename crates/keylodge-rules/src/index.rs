@@ -82,6 +82,12 @@ impl KeyIndex {
         self.known(held)
     }
 
+    /// The same where the hash under our pepper is all that is known of a string.
+    #[must_use]
+    pub fn find_hash(&self, hash: &KeyHash) -> Option<Known<'_>> {
+        self.known(self.strings.find(&Lookup::Hash(*hash))?)
+    }
+
     /// A key as each of its strings would find it, the newest first; nothing where there is no such key.
     pub fn key(&self, uid: KeyUid) -> impl Iterator<Item = Known<'_>> {
         let mut known: Vec<_> = self.strings.of_key(uid).filter_map(|held| self.known(held)).collect();

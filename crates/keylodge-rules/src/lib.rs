@@ -30,7 +30,7 @@
 //! | [`key`] | a key, its strings, its life stages and the steps between them |
 //! | [`key_rules`] | what narrows a key besides Google's restrictions |
 //! | [`restrictions`] | what a key may be used for, and by whom |
-//! | [`secret`] | key strings and operator tokens: issuing, checking, hashing |
+//! | [`secret`] | key strings, operator and ephemeral tokens: issuing, checking, hashing |
 //! | [`iam`] | members, roles, permissions and policies: who may manage what |
 //! | [`quota`] | limits, what is used of them, and when there is room again |
 //! | [`upstream`] | which of our own credentials goes to an upstream, and whether to knock there |
@@ -60,7 +60,7 @@ pub use key::{Credential, Key, Lookup, Stage, StageError, Terms};
 pub use key_rules::{KeyRules, Shadow};
 pub use names::{KeyId, KeyUid, NameError, ProjectId, ProjectNumber, ServiceName};
 pub use project::{Project, ProjectState};
-pub use refusal::{Presented, Refusal};
+pub use refusal::{Presented, Refusal, TokenProblem};
 pub use restrictions::{AllowedIp, AndroidApp, ApiTarget, BundleId, ClientRestriction, Referrer, Restrictions};
-pub use secret::{KeyHash, KeyString, Malformed, OperatorToken, Pepper};
+pub use secret::{EphemeralToken, KeyHash, KeyString, Malformed, OperatorToken, Pepper};
 pub use time::Timestamp;

@@ -89,6 +89,53 @@ pub enum Refusal {
     },
     /// A limit by the day or month has room, but it could not be written down in time that it is used.
     LedgerAway(Presented),
+    /// An ephemeral token came in place of a key, and nobody was ever issued it, or it is gone.
+    UnknownToken,
+    /// An ephemeral token came in place of a key, and the key behind it may make the call, but the token may not.
+    Token {
+        /// The key that stands behind the token, and its project.
+        presented: Presented,
+        /// What is wrong.
+        problem: TokenProblem,
+    },
+}
+
+/// Why an ephemeral token that is known opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenProblem {
+    /// Its time is over.
+    Expired,
+    /// Its time is not over, but that in which it could begin sessions is.
+    TooLate,
+    /// All its uses are used.
+    Spent,
+    /// It is for other kinds of calls.
+    OutOfScope,
+    /// It is for another model.
+    OtherModel,
+    /// It fixes how sessions are set up, and another one was asked for.
+    OtherSetup,
+    /// Tokens make no tokens.
+    MakesNone,
+    /// It could not be written down in time that it is used.
+    Away,
+}
+
+impl TokenProblem {
+    /// A short fixed word for it, as [`Refusal::word`].
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Expired => "token_expired",
+            Self::TooLate => "token_too_late",
+            Self::Spent => "token_spent",
+            Self::OutOfScope => "token_out_of_scope",
+            Self::OtherModel => "token_other_model",
+            Self::OtherSetup => "token_other_setup",
+            Self::MakesNone => "token_makes_none",
+            Self::Away => "token_away",
+        }
+    }
 }
 
 /// The key that was refused.
@@ -131,6 +178,8 @@ impl Refusal {
             Self::ServiceDisabled { .. } => "service_disabled",
             Self::LimitExceeded { .. } => "limit_exceeded",
             Self::LedgerAway(_) => "ledger_away",
+            Self::UnknownToken => "unknown_token",
+            Self::Token { problem, .. } => problem.word(),
         }
     }
 
@@ -154,9 +203,12 @@ impl Refusal {
 
     const fn presented(&self) -> Option<&Presented> {
         match self {
-            Self::NoCredential | Self::TwoCredentials | Self::NotAnApiKey | Self::Malformed(_) | Self::UnknownKey => {
-                None
-            }
+            Self::NoCredential
+            | Self::TwoCredentials
+            | Self::NotAnApiKey
+            | Self::Malformed(_)
+            | Self::UnknownKey
+            | Self::UnknownToken => None,
             Self::StringRotatedOut(presented)
             | Self::KeyDeleted(presented)
             | Self::KeyDisabled(presented)
@@ -172,7 +224,8 @@ impl Refusal {
             | Self::HoursBlocked(presented)
             | Self::ServiceDisabled { presented, .. }
             | Self::LimitExceeded { presented, .. }
-            | Self::LedgerAway(presented) => Some(presented),
+            | Self::LedgerAway(presented)
+            | Self::Token { presented, .. } => Some(presented),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::gemini::inside::{self, Heard, Unanswered, Wanted};
 /// A call that the gate let through.
 pub(crate) struct Calling<'call> {
     pub(crate) lodge: &'call Lodge,
-    surface: &'call Surface,
+    pub(crate) surface: &'call Surface,
     pub(crate) parts: Parts,
     pub(crate) pass: Pass,
     /// The version of the API that the caller speaks.
@@ -50,12 +50,18 @@ impl<'call> Calling<'call> {
         if let Some(method) = method {
             target.method = method.into();
         }
+        self.parts.extensions.insert(target);
+        self.pass = self.again().map_err(Unanswered::Refused)?;
+        Ok(())
+    }
+
+    /// Asks the gate about the same call once more, as keys may have changed.
+    pub(crate) fn again(&self) -> Result<Pass, Refusal> {
+        let extensions = &self.parts.extensions;
+        let target = extensions.get().ok_or(Refusal::NoCredential)?;
         let (credentials, peer) = (Credentials::of(extensions), Peer::of(extensions));
         let judge = &self.lodge.judge;
-        let admitted = judge.admit(credentials, self.surface, &target, &self.parts.headers, peer, judge.now());
-        self.parts.extensions.insert(target);
-        self.pass = admitted.map_err(Unanswered::Refused)?;
-        Ok(())
+        judge.admit(credentials, self.surface, target, &self.parts.headers, peer, judge.now())
     }
 
     /// The bill of the call, which limits have room for.
@@ -94,6 +100,14 @@ impl<'call> Calling<'call> {
         let Self { lodge, version, deadline, .. } = self;
         let wanted = Wanted { lodge, version, model, verb, body, deadline: *deadline, headers: self.headers() };
         wanted.ask(bill).await
+    }
+
+    /// The answer to a call that has no other.
+    pub(crate) fn answer(&self, unanswered: Unanswered, envelope: Envelope) -> Response<Body> {
+        match unanswered {
+            Unanswered::Refused(refusal) => self.refuse(refusal, envelope),
+            Unanswered::Fault(_) => Status::internal().response(envelope),
+        }
     }
 
     /// The answer to a call that a limit or the gate refused.

@@ -32,6 +32,11 @@ pub struct Feed {
 pub struct NotCaughtUp;
 
 impl Feed {
+    /// The newest revision that this node's gate acts on, for whoever must act on changes, too.
+    pub(crate) fn revisions(&self) -> watch::Receiver<Revision> {
+        self.applied.clone()
+    }
+
     /// Waits until this node's gate acts on everything up to a revision.
     ///
     /// # Errors

@@ -22,6 +22,8 @@
 //! | [`metering`] | what calls took, written down each second |
 //! | [`uses`] | who used which key, gathered and written in batches |
 //! | [`first_start`] | the owner, the default project and its key |
+//! | `auth_tokens` | ephemeral tokens: making them, and what they open |
+//! | `live` | conversations over websockets |
 //! | `gemini` | models, generateContent and its kin |
 //! | `interactions`, `openai` | other surfaces, which say to `gemini` what they are asked |
 //! | `calling` | what they have in common |
@@ -32,6 +34,7 @@
 //! | [`observe`] | request ids, the log line, metrics |
 
 mod admin;
+mod auth_tokens;
 mod bill;
 mod budget;
 mod calling;
@@ -45,6 +48,7 @@ mod health;
 mod iam;
 mod interactions;
 mod keys;
+mod live;
 pub mod lodge;
 pub mod management;
 pub mod metering;
@@ -69,10 +73,12 @@ pub mod uses;
 mod wire;
 
 pub use admin::openapi::document as openapi_document;
+pub use auth_tokens::AuthTokens;
 pub use follow::{Feed, Follower};
 pub use gemini::models::{Elsewhere, EmbeddingEntry, ModelEntry, Models, Served};
 pub use interactions::background::Background;
 pub use interactions::keep::settle as settle_interactions;
+pub use live::{LiveLimits, Sessions};
 pub use lodge::{Limits, ListensAt, Lodge, LodgeParts, WorkspaceRules};
 pub use metering::Unwritten;
 pub use plane::{Answering, Plane, Visit};

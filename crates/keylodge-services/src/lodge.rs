@@ -16,7 +16,7 @@ use crate::management::route::KEYLODGE;
 use crate::observe::Metrics;
 use crate::service_usage::Catalogue;
 use crate::uses::Uses;
-use crate::{Feed, Models, Tally, Unwritten, Upstreams};
+use crate::{AuthTokens, Feed, LiveLimits, Models, Sessions, Tally, Unwritten, Upstreams};
 
 /// Everything the surfaces work on. Cheap to clone.
 #[derive(Clone)]
@@ -60,6 +60,10 @@ pub struct LodgeParts {
     pub meter: Meter,
     /// Conversations that callers want kept.
     pub interactions: Interactions,
+    /// Short-lived tokens that stand for keys.
+    pub auth_tokens: AuthTokens,
+    /// Live sessions.
+    pub live: Sessions,
     /// Those that are being answered while nobody waits.
     pub background: Background,
     /// Who used which key and token since it was last written.
@@ -96,6 +100,8 @@ pub struct Limits {
     pub generation_time_max: Duration,
     /// How long an interaction is kept.
     pub interactions_kept: Duration,
+    /// Bounds on Live sessions.
+    pub live: LiveLimits,
 }
 
 /// What operators find in their workspaces. The defaults are AI Studio's and Jules's.

@@ -13,6 +13,7 @@ use keylodge_gate::{Credentials, Peer};
 use keylodge_rules::Refusal;
 use tower::ServiceExt;
 
+use crate::auth_tokens::{self, AuthToken, Presenting};
 use crate::bill::{self, Asked, Bill};
 use crate::relay::{Answer, Counts, Door, Outgoing, Pair};
 use crate::tally::Caller;
@@ -83,8 +84,9 @@ impl Visit {
 /// An answer that is being made.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>>;
 
-/// The address of a request without its credentials, and the bill of its call; none where a door stands open.
-type Admitted = (Uri, Option<Box<Bill>>);
+/// The address of a request without its credentials, the bill of its call, none where a door stands open, and the
+/// ephemeral token that it came with.
+type Admitted = (Uri, Option<Box<Bill>>, Option<Arc<AuthToken>>);
 
 impl Parts {
     /// The door that a request is for, and where in its path begins what is left of it.
@@ -114,7 +116,7 @@ impl Parts {
         pair: &Arc<Pair>,
     ) -> Response<Answer> {
         let door = &self.doors[door];
-        let (uri, bill) = match slot.as_mut().map(|request| self.admit(door, rest_at, request, peer)) {
+        let (uri, bill, token) = match slot.as_mut().map(|request| self.admit(door, rest_at, request, peer)) {
             None => return said(&Status::internal()),
             Some(Err(response)) => return *response,
             Some(Ok(admitted)) => admitted,
@@ -122,6 +124,12 @@ impl Parts {
         let bill = match bill {
             None => None,
             Some(mut bill) => {
+                // In a box, as it is rare, and calls would carry it about.
+                if let Some(token) = &token
+                    && let Err(refusal) = Box::pin(auth_tokens::spend(&self.lodge, token)).await
+                {
+                    return self.refuse(door, refusal, &bill.void());
+                }
                 if let Err(refusal) = bill.take().await {
                     return self.refuse(door, refusal, &bill.void());
                 }
@@ -145,20 +153,21 @@ impl Parts {
     ) -> Result<Admitted, Box<Response<Answer>>> {
         let began = self.lodge.now();
         let mut uri = std::mem::take(request.uri_mut());
-        let credentials = Credentials::take(request.headers_mut(), &mut uri);
+        let mut credentials = Credentials::take(request.headers_mut(), &mut uri);
         request.uri_mut().clone_from(&uri);
         if door.upstream.settings.is_open {
-            return Ok((uri, None));
+            return Ok((uri, None, None));
         }
         let rest = uri.path().get(rest_at..).unwrap_or_default();
         let target = door.target(request.method(), &uri, rest).map_err(|status| Box::new(said(&status)))?;
         let caller = Caller::of(request.headers(), Some(peer.ip()));
+        let token = auth_tokens::present(&self.lodge, &mut credentials, Presenting::Calls);
         let judge = &self.lodge.judge;
         match judge.admit(Some(&credentials), &door.surface, &target, request.headers(), Some(&peer), began) {
             Ok(pass) => {
                 self.lodge.uses.note_foreign(&pass);
                 let bill = Bill::new(&self.lodge, pass, &target, caller, &door.upstream.name, began);
-                Ok((uri, Some(bill)))
+                Ok((uri, Some(bill), token))
             }
             Err(refusal) => Err(Box::new(self.refuse(door, refusal, &Asked { target, caller, began }))),
         }

@@ -1,5 +1,5 @@
-//! What has had its time goes: deleted keys after 30 days, rotated-out strings after their overlap, old operations
-//! and interactions.
+//! What has had its time goes: deleted keys after 30 days, rotated-out strings after their overlap, old operations,
+//! interactions and ephemeral tokens.
 
 use std::time::Duration;
 
@@ -65,5 +65,6 @@ pub async fn step(lodge: &Lodge) -> Result<usize, StoreError> {
     let before = Timestamp::from_micros(lodge.now().micros().saturating_sub(micros));
     lodge.store.forget_operations(before).await?;
     lodge.interactions.purge(lodge.now()).await?;
+    lodge.auth_tokens.purge(lodge.now()).await?;
     Ok(purged)
 }

@@ -2,18 +2,19 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, any, get};
 use http::{HeaderName, Method, Request, Response, Uri};
 use keylodge_api::{DECISION_HEADER, Envelope, GEMINI_SERVICE, REQUEST_ID_HEADER, Status};
 use keylodge_gate::{CredentialLayer, GateLayer, Surface, Target};
 use keylodge_rules::ServiceName;
-use tower::{Layer, ServiceBuilder};
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use crate::admin::openapi;
+use crate::auth_tokens::{self, Presenting};
 use crate::observe::ObserveLayer;
-use crate::{Lodge, dispatch, failure, gemini, health, interactions, openai};
+use crate::{Lodge, dispatch, failure, gemini, health, interactions, live, openai};
 
 /// The versions under which the Gemini API is served, all alike.
 pub(crate) const VERSIONS: [&str; 3] = ["v1", "v1beta", "v1alpha"];
@@ -59,6 +60,17 @@ fn with_data(mut router: Router<Lodge>, lodge: &Lodge) -> Router<Lodge> {
             .route_service(&format!("/{version}/interactions/"), interactions.clone())
             .route_service(&format!("/{version}/interactions/{{*rest}}"), interactions.clone());
     }
+    let live = live::Live {
+        lodge: lodge.clone(),
+        surface: generative_language(lodge, |_, uri| Err(failure::no_such_path(uri.path()))),
+    };
+    router = router.route_service("/ws/{*rest}", any(live::handle).with_state(live));
+    let auth_tokens = auth_tokens(lodge);
+    for version in VERSIONS {
+        router = router
+            .route_service(&format!("/{version}/auth_tokens"), auth_tokens.clone())
+            .route_service(&format!("/{version}/auth_tokens/"), auth_tokens.clone());
+    }
     router
 }
 
@@ -87,21 +99,29 @@ fn layered(lodge: &Lodge, router: Router<Lodge>) -> Router {
 fn gemini(lodge: &Lodge) -> MethodRouter {
     let surface = generative_language(lodge, gemini::identify::target);
     let state = gemini::Gemini { lodge: lodge.clone(), surface: surface.clone() };
-    gated(lodge, surface, Router::new().fallback(gemini::handle).with_state(state))
+    gated(lodge, surface, Presenting::Calls, Router::new().fallback(gemini::handle).with_state(state))
 }
 
 /// The Interactions API with its gate.
 fn interactions(lodge: &Lodge) -> MethodRouter {
     let surface = generative_language(lodge, interactions::target).enveloped(Envelope::Word);
     let state = interactions::Conversations { lodge: lodge.clone(), surface: surface.clone() };
-    gated(lodge, surface, Router::new().fallback(interactions::handle).with_state(state))
+    gated(lodge, surface, Presenting::Calls, Router::new().fallback(interactions::handle).with_state(state))
 }
 
 /// The OpenAI-compatible surface with its gate.
 fn openai(lodge: &Lodge) -> MethodRouter {
     let surface = generative_language(lodge, openai::target).with_bearer_keys().enveloped(Envelope::Array);
     let state = openai::OpenAi { lodge: lodge.clone(), surface: surface.clone() };
-    gated(lodge, surface, Router::new().fallback(openai::handle).with_state(state))
+    gated(lodge, surface, Presenting::Calls, Router::new().fallback(openai::handle).with_state(state))
+}
+
+/// What makes ephemeral tokens, with its gate.
+fn auth_tokens(lodge: &Lodge) -> MethodRouter {
+    let surface = generative_language(lodge, auth_tokens::target);
+    let state = auth_tokens::Making { lodge: lodge.clone(), surface: surface.clone() };
+    let handlers = Router::new().fallback(auth_tokens::handle).with_state(state);
+    gated(lodge, surface, Presenting::ToMakeTokens, handlers)
 }
 
 /// A surface of the one service that all of these are for keys, limits and usage.
@@ -114,9 +134,11 @@ fn generative_language(
 }
 
 /// Handlers behind a gate. Browsers may call them from anywhere: the key decides, not the origin.
-fn gated(lodge: &Lodge, surface: Surface, handlers: Router) -> MethodRouter {
-    let gate = GateLayer::new(surface, lodge.judge.clone());
-    axum::routing::any_service(cors().layer(gate.layer(handlers)))
+fn gated(lodge: &Lodge, surface: Surface, presenting: Presenting, handlers: Router) -> MethodRouter {
+    let gate = GateLayer::new(surface.clone(), lodge.judge.clone());
+    let spend = auth_tokens::Spend { lodge: lodge.clone(), surface };
+    let layers = ServiceBuilder::new().layer(cors()).map_request(presenting.before(lodge)).layer(gate).layer(spend);
+    axum::routing::any_service(layers.service(handlers))
 }
 
 fn cors() -> CorsLayer {

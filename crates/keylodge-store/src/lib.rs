@@ -14,11 +14,13 @@
 //! | a row contradicts the schema's promises | `Contradiction` with table and column |
 //!
 //! Calls, limits and refusals are metered in a file of their own, so that neither waits for the other: see [`meter`]; so
-//! do conversations that callers want kept: see [`interactions`].
+//! do conversations that callers want kept, see [`interactions`], and ephemeral tokens, see [`ephemeral`].
 //!
 //! To add a kind of record: a table in the next migration with a `revision` column, a struct in [`record`], a file in
 //! `sqlite/` with one method for each step, and its subject in `sqlite/feed.rs` if gates must know it.
 
+#[cfg(feature = "sqlite")]
+pub mod ephemeral;
 pub mod error;
 #[cfg(feature = "sqlite")]
 mod file;
@@ -33,6 +35,8 @@ mod rules;
 pub mod sqlite;
 pub mod vault;
 
+#[cfg(feature = "sqlite")]
+pub use ephemeral::{Ephemeral, EphemeralRecord, TokenScope};
 pub use error::{
     CredentialError, KeyError, OpenError, OpenFileError, OperatorError, PolicyError, ProjectError, StoreError,
 };

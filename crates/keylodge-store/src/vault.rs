@@ -10,7 +10,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
 use keylodge_rules::audit::AuditKey;
-use keylodge_rules::{KeyString, KeyUid, Pepper, ProjectNumber};
+use keylodge_rules::{KeyHash, KeyString, KeyUid, Pepper, ProjectNumber};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -199,6 +199,31 @@ impl Vault {
         self.open_for(&interaction(project, id), sealed)
     }
 
+    /// Seals what an ephemeral token fixes, for its project and the hash of its text.
+    #[must_use]
+    pub fn seal_constraints(
+        &self,
+        project: ProjectNumber,
+        token: &KeyHash,
+        constraints: &str,
+        random: &[u8; SEAL_RANDOM_BYTES],
+    ) -> Sealed {
+        self.seal_for(&ephemeral(project, token), constraints, random)
+    }
+
+    /// Opens what this ephemeral token of this project fixes.
+    ///
+    /// # Errors
+    /// When it was sealed under another master key, for another token or project, as something else, or was altered.
+    pub fn open_constraints(
+        &self,
+        project: ProjectNumber,
+        token: &KeyHash,
+        sealed: &Sealed,
+    ) -> Result<Zeroizing<String>, VaultError> {
+        self.open_for(&ephemeral(project, token), sealed)
+    }
+
     fn seal_for(&self, record: &str, text: &str, random: &[u8; SEAL_RANDOM_BYTES]) -> Sealed {
         let (data_key, nonces) = random.split_at(DATA_KEY_BYTES);
         let (outer, inner) = nonces.split_at(NONCE_BYTES);
@@ -283,6 +308,11 @@ fn cipher(key: &[u8; 32]) -> XChaCha20Poly1305 {
 
 fn interaction(project: ProjectNumber, id: &str) -> String {
     format!("interaction/{project}/{id}")
+}
+
+fn ephemeral(project: ProjectNumber, token: &KeyHash) -> String {
+    let hash: String = token.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("ephemeral/{project}/{hash}")
 }
 
 /// What a seal binds: the uid alone for a key's first string, as it was before strings could be rotated.

@@ -2,7 +2,7 @@ use super::*;
 use crate::restrictions::{Hours, MethodPattern, ModelPattern, PackageName, Sha1Fingerprint, TargetService};
 use crate::{
     AllowedIp, AndroidApp, AndroidCaller, ApiTarget, BundleId, ClientRestriction, KeyUid, Presented, Project,
-    ProjectId, ProjectNumber, ProjectState, Referrer, Refusal, ServiceName, Stage, Terms, admit,
+    ProjectId, ProjectNumber, ProjectState, Referrer, Refusal, ServiceName, Stage, Terms, TokenProblem, admit,
 };
 use proptest::prelude::*;
 
@@ -240,6 +240,9 @@ fn every_word_of_a_refusal_belongs_to_a_rule_or_comes_before_or_after_all() {
         Refusal::ServiceDisabled { presented, service: service() },
         Refusal::LimitExceeded { presented, of_project: vec![], of_key: vec![] },
         Refusal::LedgerAway(presented),
+        Refusal::UnknownToken,
+        Refusal::Token { presented, problem: TokenProblem::Expired },
+        Refusal::Token { presented, problem: TokenProblem::Away },
     ] {
         let word = refusal.word();
         assert_eq!(Rule::of_refusal(word).is_some(), refusal.key().is_some() && !is_after_all_rules(word), "{word}");

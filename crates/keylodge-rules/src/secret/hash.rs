@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{KeyString, OperatorToken};
+use super::{EphemeralToken, KeyString, OperatorToken};
 
 /// The secret without which a stolen database says nothing about key strings. Kept as the states of HMAC after it was
 /// taken in, which saves half the work of each hash; wiped on drop as it would be itself.
@@ -14,6 +14,7 @@ use super::{KeyString, OperatorToken};
 pub struct Pepper {
     key: Hmac<Sha256>,
     operator: Hmac<Sha256>,
+    ephemeral: Hmac<Sha256>,
 }
 
 impl Pepper {
@@ -27,7 +28,7 @@ impl Pepper {
             mac.update(&[0]);
             mac
         };
-        Self { key: begun(b"key"), operator: begun(b"operator") }
+        Self { key: begun(b"key"), operator: begun(b"operator"), ephemeral: begun(b"ephemeral") }
     }
 
     /// The hash of a key string. A fifth of a microsecond; fast on purpose, since 256 bits cannot be guessed.
@@ -40,6 +41,12 @@ impl Pepper {
     #[must_use]
     pub fn hash_token(&self, token: &OperatorToken) -> KeyHash {
         finish(self.operator.clone(), token.reveal())
+    }
+
+    /// The hash of an ephemeral token. It never equals that of another kind, even for equal text.
+    #[must_use]
+    pub fn hash_ephemeral(&self, token: &EphemeralToken) -> KeyHash {
+        finish(self.ephemeral.clone(), token.reveal())
     }
 }
 
@@ -107,6 +114,8 @@ mod tests {
         assert_eq!(pepper.hash(&key), pepper.hash(&key));
         assert_ne!(pepper.hash(&key), Pepper::new([2; 32]).hash(&key));
         assert_ne!(pepper.hash(&key), pepper.hash(&KeyString::issue(&[2; 32])));
-        assert_ne!(finish(pepper.key.clone(), "x"), finish(pepper.operator, "x"));
+        assert_ne!(finish(pepper.key.clone(), "x"), finish(pepper.operator.clone(), "x"));
+        assert_ne!(finish(pepper.key, "x"), finish(pepper.ephemeral.clone(), "x"));
+        assert_ne!(finish(pepper.operator, "x"), finish(pepper.ephemeral, "x"));
     }
 }

@@ -3,7 +3,15 @@
 use std::borrow::Cow;
 
 /// How secrets begin, ours and Google's, and how many characters at least follow.
-const SHAPES: [(&str, usize); 4] = [("klo_", 20), ("kl_", 20), ("AIza", 30), ("AQ.", 30)];
+const SHAPES: [(&str, usize); 7] = [
+    ("klo_", 20),
+    ("kl_", 20),
+    ("AIza", 30),
+    ("AQ.", 30),
+    ("auth_tokens/", 20),
+    ("auth_tokens%2F", 20),
+    ("auth_tokens%2f", 20),
+];
 
 /// The text with everything that looks like a key or token cut down to its prefix. One pass, whatever the text.
 ///
@@ -60,7 +68,7 @@ fn end_of_run(bytes: &[u8], from: usize, known: &mut usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{KeyString, OperatorToken};
+    use crate::{EphemeralToken, KeyString, OperatorToken};
     use proptest::prelude::*;
 
     #[test]
@@ -93,9 +101,12 @@ mod tests {
     proptest! {
         #[test]
         fn no_secret_survives_wherever_it_stands(random: [u8; 32], before in "\\PC{0,20}", after in "\\PC{0,20}") {
-            for secret in [KeyString::issue(&random).reveal(), OperatorToken::issue(&random).reveal()] {
+            let (key, operator) = (KeyString::issue(&random), OperatorToken::issue(&random));
+            let token = EphemeralToken::issue(&random);
+            let in_a_path = token.reveal().replace('/', "%2F");
+            for secret in [key.reveal(), operator.reveal(), token.reveal(), &in_a_path] {
                 let text = format!("{before}{secret}{after}");
-                prop_assert!(!mask(&text).contains(&secret[6..40]));
+                prop_assert!(!mask(&text).contains(&secret[14..40]));
             }
         }
     }

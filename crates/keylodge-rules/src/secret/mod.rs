@@ -1,4 +1,4 @@
-//! Key strings and operator tokens: types that refuse to be seen, and the hash we keep instead.
+//! Key strings, operator tokens and ephemeral tokens: types that refuse to be seen, and the hash we keep instead.
 
 mod hash;
 mod mask;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 pub use hash::{KeyHash, Pepper, sha256};
 pub use mask::{head, mask};
 pub use shape::Malformed;
-use shape::{check, print};
+use shape::{check, check_bare, print, print_bare};
 
 /// The longest key string anybody may present, in bytes. Other makers' keys fit well below it.
 pub const KEY_STRING_BYTES_MAX: usize = 256;
@@ -92,6 +92,43 @@ impl OperatorToken {
     }
 }
 
+/// A short-lived token that stands for a key: `auth_tokens/`, then 43 base62 characters. Google's clients know one by
+/// that prefix and take the rest as it comes.
+#[derive(Clone)]
+pub struct EphemeralToken(Zeroizing<String>);
+
+impl EphemeralToken {
+    /// What every one of them begins with.
+    pub const PREFIX: &str = "auth_tokens/";
+
+    /// Makes the token that 256 bits of randomness stand for.
+    #[must_use]
+    pub fn issue(random: &[u8; 32]) -> Self {
+        Self(print_bare(Self::PREFIX, random))
+    }
+
+    /// Reads what somebody presented as a token.
+    ///
+    /// # Errors
+    /// When it is not one of ours.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        check_bare(Self::PREFIX, text)?;
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// Shows the token. Only its making may.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for EphemeralToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EphemeralToken(hidden)")
+    }
+}
+
 impl fmt::Debug for KeyString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyString(hidden)")
@@ -121,9 +158,25 @@ mod tests {
     #[test]
     fn debug_shows_no_byte_of_a_secret() {
         let key = KeyString::issue(&[5; 32]);
-        let token = OperatorToken::issue(&[5; 32]);
+        let (token, ephemeral) = (OperatorToken::issue(&[5; 32]), EphemeralToken::issue(&[5; 32]));
 
-        assert_eq!(format!("{key:?} {token:?}"), "KeyString(hidden) OperatorToken(hidden)");
+        assert_eq!(
+            format!("{key:?} {token:?} {ephemeral:?}"),
+            "KeyString(hidden) OperatorToken(hidden) EphemeralToken(hidden)"
+        );
+    }
+
+    #[test]
+    fn an_ephemeral_token_has_the_published_shape() {
+        let token = EphemeralToken::issue(&[0xff; 32]);
+
+        let body = token.reveal().strip_prefix("auth_tokens/").unwrap();
+        assert_eq!(body.len(), 43);
+        assert!(body.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_eq!(EphemeralToken::parse(body).unwrap_err(), Malformed::Prefix);
+        assert_eq!(EphemeralToken::parse(&token.reveal()[..54]).unwrap_err(), Malformed::Length);
+        let odd = format!("auth_tokens/{}", "-".repeat(43));
+        assert_eq!(EphemeralToken::parse(&odd).unwrap_err(), Malformed::Character);
     }
 
     #[test]
@@ -151,6 +204,9 @@ mod tests {
             prop_assert_eq!(read.reveal(), key.reveal());
             let token = OperatorToken::issue(&random);
             let read = OperatorToken::parse(token.reveal()).unwrap();
+            prop_assert_eq!(read.reveal(), token.reveal());
+            let token = EphemeralToken::issue(&random);
+            let read = EphemeralToken::parse(token.reveal()).unwrap();
             prop_assert_eq!(read.reveal(), token.reveal());
         }
 
@@ -181,6 +237,7 @@ mod tests {
         fn no_text_makes_the_parser_panic(text in any::<String>()) {
             let _ = KeyString::parse(&text);
             let _ = OperatorToken::parse(&text);
+            let _ = EphemeralToken::parse(&text);
         }
     }
 }

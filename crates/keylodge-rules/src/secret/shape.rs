@@ -34,8 +34,16 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// Prints a secret. 62^43 is a little more than 2^256, so the 43 characters hold every value.
+/// Prints a secret with its checksum.
 pub(super) fn print(prefix: &str, random: &[u8; 32]) -> Zeroizing<String> {
+    let mut text = print_bare(prefix, random);
+    let checksum = checksum(&text);
+    text.extend(checksum.map(char::from));
+    text
+}
+
+/// Prints a secret. 62^43 is a little more than 2^256, so the 43 characters hold every value.
+pub(super) fn print_bare(prefix: &str, random: &[u8; 32]) -> Zeroizing<String> {
     let mut number = Zeroizing::new(*random);
     let mut body = Zeroizing::new([0u8; BODY_CHARS]);
     for place in body.iter_mut().rev() {
@@ -44,9 +52,19 @@ pub(super) fn print(prefix: &str, random: &[u8; 32]) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(prefix.len() + BODY_CHARS + CHECKSUM_CHARS));
     text.push_str(prefix);
     text.extend(body.iter().copied().map(char::from));
-    let checksum = checksum(&text);
-    text.extend(checksum.map(char::from));
     text
+}
+
+/// Checks prefix, length and alphabet of a secret without a checksum.
+pub(super) fn check_bare(prefix: &str, text: &str) -> Result<(), Malformed> {
+    let body = text.strip_prefix(prefix).ok_or(Malformed::Prefix)?;
+    if body.len() != BODY_CHARS {
+        return Err(Malformed::Length);
+    }
+    if !body.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(Malformed::Character);
+    }
+    Ok(())
 }
 
 /// Checks prefix, length, alphabet and checksum of a secret.

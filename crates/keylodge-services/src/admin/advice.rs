@@ -193,6 +193,10 @@ pub(super) fn of_credential(refusal: &str) -> SuggestedChange {
             "What was sent can be no key: a character is wrong, or it was cut. Compare it with what was given out; it is not kept here.",
             "",
         ),
+        "unknown_token" => (
+            "Nobody was given this ephemeral token here, or its time was over for a while. Whoever holds the key makes a new one.",
+            "",
+        ),
         _ => (
             "Nobody was given this string here, or its key is gone for good. What it looked like is not kept: look it up where the caller has it.",
             "keylodge keys lookup --file -",

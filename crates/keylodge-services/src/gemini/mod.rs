@@ -172,7 +172,7 @@ struct Asked<'request, E = ModelEntry> {
     bill: &'request mut Option<Box<Bill>>,
 }
 
-fn no_such_model(version: &str, model: &str, method: &str) -> Status {
+pub(crate) fn no_such_model(version: &str, model: &str, method: &str) -> Status {
     let name = if model.starts_with("tunedModels/") { model.to_owned() } else { format!("models/{model}") };
     Status::new(
         Code::NotFound,

@@ -227,7 +227,7 @@ pub(crate) fn of_engine(entry: &ModelEntry) -> Model {
         description,
         input_token_limit: Some(info.input_tokens_max),
         output_token_limit: Some(info.output_tokens_max),
-        supported_generation_methods: vec!["generateContent", "countTokens"],
+        supported_generation_methods: vec!["generateContent", "countTokens", "bidiGenerateContent"],
         temperature: Some(default::TEMPERATURE),
         max_temperature: Some(default::TEMPERATURE_MAX),
         top_p: Some(default::TOP_P),
@@ -264,8 +264,8 @@ pub(crate) fn of_embedder(entry: &EmbeddingEntry) -> Model {
 /// A model of which nothing is known but where it is: limits and defaults are the upstream's own.
 pub(crate) fn of_upstream(name: &str, elsewhere: &Elsewhere) -> Model {
     let methods = match elsewhere.speech {
-        Speech::Gemini => vec!["generateContent", "countTokens"],
-        Speech::OpenAi => vec!["generateContent"],
+        Speech::Gemini => vec!["generateContent", "countTokens", "bidiGenerateContent"],
+        Speech::OpenAi => vec!["generateContent", "bidiGenerateContent"],
     };
     Model {
         name: format!("models/{name}"),

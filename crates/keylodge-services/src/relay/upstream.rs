@@ -242,7 +242,7 @@ impl Upstream {
     }
 
     /// Makes a request of a caller's one of ours.
-    fn prepare(&self, request: &mut Request<Outgoing>, rest: &str) -> Result<(), UpstreamError> {
+    pub(super) fn prepare(&self, request: &mut Request<Outgoing>, rest: &str) -> Result<(), UpstreamError> {
         *request.uri_mut() = self.uri(rest, request.uri().query()).ok_or(UpstreamError::Path)?;
         *request.version_mut() = Version::HTTP_11;
         request.extensions_mut().clear();

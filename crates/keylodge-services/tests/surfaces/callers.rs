@@ -79,6 +79,7 @@ fn gated() -> Vec<Call> {
         gated.push(("GET", format!("/{version}/interactions/{NONE}")));
         gated.push(("DELETE", format!("/{version}/interactions/{NONE}")));
         gated.push(("POST", format!("/{version}/interactions/{NONE}/cancel")));
+        gated.push(("POST", format!("/{version}/auth_tokens")));
     }
     gated
 }
@@ -108,6 +109,8 @@ fn call_of(route: &'static Route) -> Call {
 async fn call(house: &House, (method, path): &Call, header: Option<(&str, &str)>) -> u16 {
     let body = if path.ends_with("/interactions") {
         json!({"model": MODEL, "input": "Hi"})
+    } else if path.ends_with("/auth_tokens") {
+        json!({})
     } else {
         json!({"contents": [{"parts": [{"text": "Hi"}]}]})
     };
@@ -196,12 +199,14 @@ async fn grant(house: &House, on: On, member: &str, role: &PredefinedRole) {
 async fn a_gated_route_opens_to_a_good_key_and_to_nobody_else() {
     let house = House::new().await;
     let owner = format!("Bearer {}", house.token);
+    let for_sessions = house.make_token(&serde_json::json!({})).await;
 
     for route in gated() {
         assert_eq!(call(&house, &route, None).await, 403, "nobody: {route:?}");
         assert_eq!(call(&house, &route, Some(("x-goog-api-key", "kl_wrong"))).await, 400, "wrong key: {route:?}");
         assert_eq!(call(&house, &route, Some(("authorization", &owner))).await, 401, "an operator: {route:?}");
         assert_eq!(call(&house, &route, Some(("x-goog-api-key", &house.token))).await, 400, "token as key: {route:?}");
+        assert_eq!(call(&house, &route, Some(("x-goog-api-key", &for_sessions))).await, 403, "Live's token: {route:?}");
         let opened = if route.1.contains(NONE) { 404 } else { 200 };
         assert_eq!(call(&house, &route, Some(("x-goog-api-key", &house.key))).await, opened, "right key: {route:?}");
     }

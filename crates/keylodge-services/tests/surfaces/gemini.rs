@@ -159,7 +159,7 @@ async fn models_are_listed_in_pages_and_say_what_answers() {
     let model = house.send(get("/v1/models/gemini-2.5-pro")).await.json();
     assert_eq!(model, second["models"][0]);
     assert_eq!(model["baseModelId"], "script");
-    assert_eq!(model["supportedGenerationMethods"], json!(["generateContent", "countTokens"]));
+    assert_eq!(model["supportedGenerationMethods"], json!(["generateContent", "countTokens", "bidiGenerateContent"]));
 }
 
 #[tokio::test]

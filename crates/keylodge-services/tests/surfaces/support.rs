@@ -13,11 +13,12 @@ use keylodge_rules::quota::{Price, PriceTable};
 use keylodge_rules::{OperatorToken, Timestamp};
 use keylodge_services::observe::Metrics;
 use keylodge_services::{
-    Background, Catalogue, EmbeddingEntry, Follower, Limits, ListensAt, Lodge, LodgeParts, ModelEntry, Models, Served,
-    Tally, Unwritten, Upstreams, Uses, WorkspaceRules, first_start, metering, router,
+    AuthTokens, Background, Catalogue, EmbeddingEntry, Follower, Limits, ListensAt, LiveLimits, Lodge, LodgeParts,
+    ModelEntry, Models, Served, Sessions, Tally, Unwritten, Upstreams, Uses, WorkspaceRules, first_start, metering,
+    router,
 };
 use keylodge_store::meter::{Meter, MeterOptions};
-use keylodge_store::{Interactions, InteractionsOptions, MasterKey, Store, StoreOptions, Vault};
+use keylodge_store::{Ephemeral, Interactions, InteractionsOptions, MasterKey, Store, StoreOptions, Vault};
 use serde_json::Value;
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -129,7 +130,40 @@ impl House {
     }
 
     async fn with(script: &str, body_bytes_max: usize, upstreams: Upstreams) -> Self {
+        let live = LiveLimits::default();
+        Self::over(tempfile::tempdir().unwrap(), None, script, body_bytes_max, upstreams, live).await
+    }
+
+    /// A house with these bounds on Live sessions.
+    pub(crate) async fn with_live(live: LiveLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        Self::over(folder, None, "[[reply]]\ntext = 'x'", BODY_BYTES_MAX, Upstreams::default(), live).await
+    }
+
+    /// The same house after a stop: what was in memory is gone, what was written is there.
+    pub(crate) async fn reopened(self) -> Self {
+        let Self { lodge, key, token, clock, router, folder, _stop } = self;
+        let now = clock.load(Ordering::SeqCst);
+        _stop.send_replace(true);
+        lodge.store.close().await;
+        drop((lodge, router));
+        let script = "[[reply]]\ntokens = ['Hel', 'lo', '.']\nprompt_tokens = 4";
+        let known = Some((key, token));
+        let house =
+            Self::over(folder, known, script, BODY_BYTES_MAX, Upstreams::default(), LiveLimits::default()).await;
+        house.clock.store(now, Ordering::SeqCst);
+        house
+    }
+
+    /// A house over the files of a folder; whoever opens it the second time knows its key and its owner's token.
+    async fn over(
+        folder: tempfile::TempDir,
+        known: Option<(String, String)>,
+        script: &str,
+        body_bytes_max: usize,
+        upstreams: Upstreams,
+        live: LiveLimits,
+    ) -> Self {
         let master = MasterKey::new([9; 32]);
         let options = StoreOptions { node: "test".to_owned(), keys_per_project_max: 300 };
         let store = Store::open(&folder.path().join("keylodge.db"), &master, options).await.unwrap();
@@ -179,12 +213,21 @@ impl House {
             )
             .await
             .unwrap(),
+            auth_tokens: AuthTokens::load(
+                Ephemeral::open(&folder.path().join("ephemeral.db")).await.unwrap(),
+                &Vault::new(&MasterKey::new([9; 32])),
+                Timestamp::from_micros(NOON),
+            )
+            .await
+            .unwrap(),
+            live: Sessions::default(),
             background: Background::default(),
             limits: Limits {
                 body_bytes_max,
                 body_time_max: Duration::from_secs(60),
                 generation_time_max: Duration::from_secs(60),
                 interactions_kept: Duration::from_secs(55 * 24 * 60 * 60),
+                live,
             },
             public_url: "http://lodge".to_owned(),
             listens_at: ListensAt { data: "http://lodge".to_owned(), control: "http://lodge".to_owned() },
@@ -193,17 +236,20 @@ impl House {
             metrics: Metrics::new(),
         });
         tokio::spawn(metering::lease(lodge.clone(), leasing));
-        let owner = OperatorToken::issue(&[8; 32]);
-        let made = first_start::make(&lodge, &owner).await.unwrap();
-        Self {
-            key: made.key.reveal().to_owned(),
-            token: owner.reveal().to_owned(),
-            clock,
-            router: router(&lodge),
-            lodge,
-            _stop: stop,
-            folder,
-        }
+        let (key, token) = match known {
+            Some(known) => known,
+            None => {
+                let owner = OperatorToken::issue(&[8; 32]);
+                let made = first_start::make(&lodge, &owner).await.unwrap();
+                (made.key.reveal().to_owned(), owner.reveal().to_owned())
+            }
+        };
+        Self { key, token, clock, router: router(&lodge), lodge, _stop: stop, folder }
+    }
+
+    /// All surfaces, for whoever speaks to them over a connection.
+    pub(crate) fn router(&self) -> axum::Router {
+        self.router.clone()
     }
 
     /// The one door.

@@ -41,6 +41,21 @@ fn sum(name: &str, calls: u64) -> (String, String, String, String) {
 }
 
 #[tokio::test]
+async fn what_an_ephemeral_token_is_used_for_counts_for_its_key() {
+    let house = House::new().await;
+    let token = house.make_token(&json!({"scope": "API", "uses": 2})).await;
+
+    assert_eq!([house.ask(&token, MODEL).await, house.ask(&token, MODEL).await], [200, 200]);
+    assert_eq!(house.ask(&token, MODEL).await, 403);
+
+    let by_key = sums(&house.usage("?groupBy=key").await, "/key");
+    // Making it was a call of the key, too, and so is one that is refused; neither has tokens.
+    let [(key, calls, input, output)] = &by_key[..] else { panic!("{by_key:?}") };
+    assert!(key.ends_with("/keys/default-key"), "{key}");
+    assert_eq!((&**calls, &**input, &**output), ("4", "8", "6"));
+}
+
+#[tokio::test]
 async fn totals_are_the_calls_that_were_made_by_key_and_by_model() {
     let house = House::new().await;
     let one = house.new_string("one", json!({})).await;

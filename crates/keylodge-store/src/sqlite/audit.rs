@@ -1,12 +1,12 @@
 //! Places in the change feed and lines of the audit log, written inside the transaction they belong to.
 
 use keylodge_rules::audit::{Chain, ChainHash, Checkpoint, Entry, PublicKey, Signature, Signed};
-use keylodge_rules::{ProjectId, ProjectNumber, Revision, Timestamp};
+use keylodge_rules::{KeyUid, ProjectId, ProjectNumber, Revision, Timestamp};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 
 use super::row::{Columns, map_json, signed};
-use super::{Store, projects};
+use super::{Store, keys, projects};
 use crate::{Act, AuditLine, StoreError};
 
 /// Takes the next revision of the feed for a change of this subject.
@@ -76,6 +76,26 @@ impl Store {
         let id = projects::id_of(&mut *connection, project).await?;
         let about = About { project: id.as_ref().map(|id| (project, id)), ..*about };
         self.note(connection, act, &about).await
+    }
+
+    /// Writes the audit line of something that was done with a key and changes nothing that gates know.
+    ///
+    /// # Errors
+    /// When the database does not answer; then there is no line.
+    pub async fn note_act_of_key(&self, key: &KeyUid, act: &Act) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query("SELECT * FROM keys WHERE uid = ?");
+        let row = row.bind(key.to_string()).fetch_optional(&mut *tx).await?;
+        match row.as_ref().map(keys::key).transpose()? {
+            Some(record) => {
+                let about = About { resource: &keys::resource(&record), ..About::default() };
+                self.note_in_project(&mut tx, act, record.project, &about).await?;
+            }
+            // It was purged a moment ago; what it did is noted all the same.
+            None => self.note(&mut tx, act, &About { resource: &format!("keys/{key}"), ..About::default() }).await?,
+        }
+        tx.commit().await?;
+        Ok(())
     }
 
     async fn append(&self, connection: &mut SqliteConnection, entry: &Entry, now: Timestamp) -> Result<(), StoreError> {

@@ -61,6 +61,8 @@ async fn take_every_step(kept: &Kept) {
     log.grew_by(0, "end_overlaps, when there is none").await;
     store.adopt_string(&key(3).uid, 1, &hash(3), &at_noon).await.unwrap();
     log.grew_by(1, "adopt_string").await;
+    store.note_act_of_key(&key(3).uid, &at_noon).await.unwrap();
+    log.grew_by(1, "note_act_of_key").await;
     let used = Use {
         uid: key(1).uid,
         generation: 1,

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod audit;
+mod ephemeral;
 mod feed;
 mod interactions;
 mod key_life;

@@ -44,9 +44,10 @@ pub(super) fn run(args: Emulate, common: &Common) -> Result<ExitCode, String> {
         // What the command prints is what people want to see.
         flags.insert(0, flag("emulate", "log.level", "warn".to_owned()));
     }
-    let config = configured(common, flags)?;
+    let mut config = configured(common, flags)?;
     logs::start(config.log_format, config.log_level);
-    let done = runtime(config.threads)?.block_on(up::run(&config, Start { seed: Some(seed), command, say: None }));
+    let done = runtime(config.threads)?
+        .block_on(up::run(&mut config, Start { seed: Some(seed), command, ..Start::default() }));
     folder.close().map_err(|error| format!("cannot remove what was kept meanwhile: {error}"))?;
     done
 }

@@ -125,6 +125,9 @@ struct UpArgs {
     /// On a first start, ask the model this with the new key and print the answer
     #[arg(long, value_name = "TEXT")]
     say: Option<String>,
+    /// Speak TLS with a certificate made here, for localhost only: what Google's Python client needs for the Live API
+    #[arg(long)]
+    tls_self_signed: bool,
 }
 
 /// Commands that speak to a server.
@@ -244,9 +247,10 @@ fn start(args: UpArgs, common: &Common) -> Result<ExitCode, String> {
     flag("--script", "engine", args.script.is_some().then(|| "script".into()));
     flag("--script", "script.file", args.script.map(Into::into));
     flag("--engine", "engine", args.engine.map(Into::into));
-    let config = configured(common, flags)?;
+    let mut config = configured(common, flags)?;
     logs::start(config.log_format, config.log_level);
-    runtime(config.threads)?.block_on(up::run(&config, up::Start { say: args.say, ..up::Start::default() }))
+    let start = up::Start { say: args.say, signs_itself: args.tls_self_signed, ..up::Start::default() };
+    runtime(config.threads)?.block_on(up::run(&mut config, start))
 }
 
 impl<C: Subcommand> Remote<C> {

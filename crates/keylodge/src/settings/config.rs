@@ -6,7 +6,7 @@ use std::time::Duration;
 use etcetera::BaseStrategy as _;
 use keylodge_rules::ServiceName;
 use keylodge_rules::quota::PriceTable;
-use keylodge_services::{Limits, ServiceEntry, WorkspaceRules};
+use keylodge_services::{Limits, LiveLimits, ServiceEntry, WorkspaceRules};
 use keylodge_store::record::KEYS_PER_PROJECT_MAX;
 use keylodge_store::{InteractionsOptions, MasterKey, StoreOptions};
 use tracing_subscriber::filter::LevelFilter;
@@ -97,6 +97,10 @@ impl Config {
                 interactions_kept: Duration::from_secs(
                     24 * 60 * 60 * check.or("interactions.days", 55, whole(1, 3650)),
                 ),
+                live: LiveLimits {
+                    session_time_max: Duration::from_secs(60 * check.or("live.session_minutes", 10, whole(1, 1440))),
+                    sessions_max: size(check.or("live.sessions_max", 1000, whole(1, 1_000_000))),
+                },
             },
             interactions: InteractionsOptions {
                 per_project_max: narrow(check.or("interactions.per_project_max", 10_000, whole(1, 10_000_000))),

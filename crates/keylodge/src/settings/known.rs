@@ -132,6 +132,12 @@ pub(crate) const KNOWN: &[Setting] = &[
         "10000",
         "Interactions that a project may keep; with one more, its oldest goes.",
     ),
+    setting(
+        "live.session_minutes",
+        "10",
+        "How long a Live session may be, in minutes, however busy; clients are warned half a minute before and can go on in another one.",
+    ),
+    setting("live.sessions_max", "1000", "Live sessions at the same time; a session more is refused."),
     setting("workspace.terms_version", "1", "The version of the terms that operators accept in the workspace."),
     setting("workspace.projects_max", "50", "The most projects a workspace lists."),
     setting("workspace.keys_max", "100", "The most keys a workspace lists."),

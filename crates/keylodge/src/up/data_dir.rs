@@ -47,6 +47,16 @@ impl DataDir {
         Ok(file)
     }
 
+    /// A file of the folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes a secret into a file of the folder, for the owner's eyes only.
+    pub(crate) fn write_secret(&self, file: &Path, secret: &str) -> Result<(), String> {
+        write_secret(file, secret.trim_end())
+    }
+
     /// The file with the owner's token.
     pub(crate) fn owner_token_file(&self) -> PathBuf {
         self.path.join("owner-token")

@@ -5,6 +5,7 @@ mod data_dir;
 mod dice;
 mod engines;
 mod listen;
+mod self_signed;
 mod upstreams;
 mod welcome;
 
@@ -17,17 +18,18 @@ use keylodge_gate::{Clock, Entropy, Judge, Ledger, Names};
 use keylodge_rules::Timestamp;
 use keylodge_services::observe::{Metrics, chain};
 use keylodge_services::{
-    Background, Catalogue, Follower, ListensAt, Lodge, LodgeParts, Plane, Tally, Unwritten, Uses, first_start,
-    metering, purge, relay, router, settle_interactions, uses,
+    AuthTokens, Background, Catalogue, Follower, ListensAt, Lodge, LodgeParts, Plane, Sessions, Tally, Unwritten, Uses,
+    first_start, metering, purge, relay, router, settle_interactions, uses,
 };
 use keylodge_store::meter::{Meter, MeterOptions};
-use keylodge_store::{Interactions, OpenError, Store, Vault};
+use keylodge_store::{Ephemeral, Interactions, OpenError, Store, Vault};
 use tokio::sync::watch;
 
 use crate::settings::{Config, Listeners, TlsFiles};
 use beside::Beside;
 use data_dir::DataDir;
 use listen::{Listener, StopSignal, Tls};
+use self_signed::SelfSigned;
 
 pub(crate) use engines::WORKER;
 
@@ -40,14 +42,18 @@ pub(crate) struct Start {
     pub(crate) seed: Option<u64>,
     /// A program that is run with the new key, with which all ends.
     pub(crate) command: Vec<OsString>,
+    /// Whether the listeners have a certificate that is made here, for development.
+    pub(crate) signs_itself: bool,
 }
 
 /// Runs the server, and gives the exit code of the command, if there was one. An error is a sentence for whoever started
 /// it.
-pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, String> {
-    let Start { say, seed, command } = start;
+pub(crate) async fn run(config: &mut Config, start: Start) -> Result<ExitCode, String> {
+    let Start { say, seed, command, signs_itself } = start;
     let entropy = seed.map_or_else(dice::of_the_system, dice::of_seed);
     let data = DataDir::open(&config.data_dir)?;
+    let self_signed = if signs_itself { Some(self_signed(config, &data)?) } else { None };
+    let config = &*config;
     let master = match &config.master_key {
         Some(master) => master.clone(),
         None => data.master_key(&entropy)?,
@@ -68,6 +74,8 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
     let file = data.make_file("interactions.db")?;
     let interactions = Interactions::open(&file, config.interactions).await;
     let interactions = interactions.map_err(|error| words("cannot open the file of the interactions", &error))?;
+    let ephemeral = Ephemeral::open(&data.make_file("ephemeral.db")?).await;
+    let ephemeral = ephemeral.map_err(|error| words("cannot open the file of the ephemeral tokens", &error))?;
     let certificates = Certificates::load(&config.listeners)?;
     let data_listener = Listener::bind(&config.listeners.data, certificates.data.clone()).await?;
     let control_listener = match &config.listeners.control {
@@ -84,10 +92,13 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
     let models = engines::start(config, &upstreams)?;
     let ledger = Arc::new(Ledger::new(Arc::clone(&clock), true));
     let judge = Judge::new(index.clone(), master.pepper(), ledger, Arc::clone(&clock), &entropy);
+    let vault = Vault::new(&master);
+    let auth_tokens = AuthTokens::load(ephemeral, &vault, clock()).await;
+    let auth_tokens = auth_tokens.map_err(|error| words("cannot read the ephemeral tokens", &error))?;
     let lodge = Lodge::new(LodgeParts {
         judge,
         requests: Names::new(&entropy),
-        vault: Vault::new(&master),
+        vault,
         store: store.clone(),
         master,
         index,
@@ -104,6 +115,8 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
         unwritten: Unwritten::default(),
         meter: meter.clone(),
         interactions: interactions.clone(),
+        auth_tokens,
+        live: Sessions::default(),
         background: Background::default(),
         public_url: config.public_url.clone().unwrap_or_else(|| url.clone()),
         listens_at: ListensAt { data: url.clone(), control: control_url.clone() },
@@ -132,6 +145,9 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
         }
         _ => {
             welcome::print(&url, &control_url, &data, made.as_ref());
+            if let Some(self_signed) = &self_signed {
+                welcome::print_trust(&self_signed.trusted);
+            }
             None
         }
     };
@@ -155,6 +171,7 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
     if let Some(saying) = saying {
         saying.abort();
     }
+    lodge.live.hang_up().await;
     lodge.background.stop().await;
     lodge.upstreams.hang_up().await;
     engines::shutdown(&models).await;
@@ -163,12 +180,27 @@ pub(crate) async fn run(config: &Config, start: Start) -> Result<ExitCode, Strin
     let _ = tokio::join!(following, purging, leasing, metering, noting);
     meter.close().await;
     interactions.close().await;
+    lodge.auth_tokens.close().await;
     store.close().await;
     tracing::info!("stopped");
     match beside {
         Some(beside) => beside.end().await,
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// A certificate of our own for the listeners, which must have no other.
+fn self_signed(config: &mut Config, data: &DataDir) -> Result<SelfSigned, String> {
+    let Listeners { data: first, control, .. } = &mut config.listeners;
+    if first.tls.is_some() || control.as_ref().is_some_and(|control| control.tls.is_some()) {
+        return Err("--tls-self-signed makes a certificate, and the settings name another (tls.certificate); keep one"
+            .to_owned());
+    }
+    let made = SelfSigned::of(data, system_time())?;
+    for listen in std::iter::once(first).chain(control) {
+        listen.tls = Some(made.files.clone());
+    }
+    Ok(made)
 }
 
 /// The certificates of both listeners, one for both where they have the same files.

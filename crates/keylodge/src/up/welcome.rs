@@ -1,5 +1,7 @@
 //! What a start prints to stdout. The key is printed once, on the first start, and never again.
 
+use std::path::Path;
+
 use keylodge_client::generate_content;
 use keylodge_model::State;
 use keylodge_rules::KeyString;
@@ -50,6 +52,17 @@ curl
         id = project.id,
         number = project.number,
         token = token.display(),
+    ));
+}
+
+/// Prints the line after which Google's clients trust the certificate that was made here.
+pub(crate) fn print_trust(trusted: &Path) {
+    output::say(&format!(
+        r#"
+TLS certificate of this machine's own, for development
+  export SSL_CERT_FILE={trusted} NODE_EXTRA_CA_CERTS={trusted}
+"#,
+        trusted = trusted.display(),
     ));
 }
 

@@ -20,7 +20,7 @@ impl Secret {
     /// Looks for the whole string and for its random body alone, which says as much.
     #[track_caller]
     fn check_not_in(&self, place: &str, bytes: &[u8]) {
-        let body_begin = self.text.find('_').map_or(0, |at| at + 1);
+        let body_begin = self.text.rfind(['_', '/']).map_or(0, |at| at + 1);
         let body = &self.text[body_begin..body_begin + 43];
         for part in [self.text.as_bytes(), body.as_bytes()] {
             assert!(!bytes.windows(part.len()).any(|window| window == part), "the {} is in {place}", self.name);
@@ -96,6 +96,9 @@ fn a_secret_that_goes_through_every_route_is_found_in_no_log_metric_error_or_fil
     let upstream_key = format!("sk_{}", "of-ours-at-the-upstream".repeat(3));
     let add = json!({"secret": upstream_key, "displayName": "canary", "quotaProject": "canary"});
     owner.call(post("/keylodge/v1/upstreams/google/credentials", &add)).good();
+    let for_calls = json!({"scope": "API", "uses": 0});
+    let ephemeral = server.call(&post("/v1/auth_tokens", &for_calls).key(&server.key())).good().json();
+    let ephemeral = ephemeral["name"].as_str().expect("a token has a name").to_owned();
     let secrets = [
         Secret { name: "default key", text: server.key() },
         Secret { name: "default key, mistyped", text: mistyped },
@@ -103,6 +106,7 @@ fn a_secret_that_goes_through_every_route_is_found_in_no_log_metric_error_or_fil
         Secret { name: "deleted key", text: deleted.string },
         Secret { name: "owner's token", text: server.token() },
         Secret { name: "credential at an upstream", text: upstream_key },
+        Secret { name: "ephemeral token", text: ephemeral },
     ];
 
     let mut connection = server.connect();
@@ -186,8 +190,8 @@ fn check_files(server: &Server, secrets: &[Secret]) {
         }
         names.insert(name);
     }
-    let database = |name: &str| ["", "-shm", "-wal"].map(|end| format!("{name}.db{end}"));
+    let database = |name: &'static str| ["", "-shm", "-wal"].map(|end| format!("{name}.db{end}"));
     let others = ["lock", "master-key", "owner-token"].map(str::to_owned);
-    let expected = ["keylodge", "meter", "interactions"].into_iter().flat_map(database).chain(others);
-    assert_eq!(names, expected.collect(), "every file of the data folder is known");
+    let databases = ["keylodge", "meter", "interactions", "ephemeral"].into_iter().flat_map(database);
+    assert_eq!(names, databases.chain(others).collect(), "every file of the data folder is known");
 }

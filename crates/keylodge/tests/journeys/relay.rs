@@ -177,6 +177,23 @@ fn websocket(lodge: &Lodge) -> (TcpStream, BufReader<TcpStream>) {
 }
 
 #[test]
+fn an_ephemeral_token_for_calls_opens_the_door_as_often_as_it_may_and_goes_no_further() {
+    let lodge = lodge("");
+    let token = |body: &Value| {
+        let made = lodge.call(post("/v1/auth_tokens", body)).good().json();
+        made["name"].as_str().expect("a token has a name").to_owned()
+    };
+    let (twice, for_sessions) = (token(&json!({"scope": "API", "uses": 2})), token(&json!({})));
+    let echo = |token: &str| lodge.server.call(&request("GET", "/weather/echo").key(token));
+
+    let seen = echo(&twice);
+    assert_eq!(seen.status, 201, "{}", seen.text());
+    assert!(!seen.text().contains("auth_tokens"), "the upstream never sees it: {}", seen.text());
+    assert_eq!([echo(&twice).status, echo(&twice).status], [201, 403]);
+    assert_eq!(echo(&for_sessions).status, 403);
+}
+
+#[test]
 fn a_websocket_passes_both_ways_and_is_in_flight_until_it_ends() {
     let lodge = lodge("");
     lodge.limit(&json!([{"metric": "REQUESTS", "window": "IN_FLIGHT", "value": "1"}]));

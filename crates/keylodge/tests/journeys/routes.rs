@@ -35,6 +35,7 @@ pub(crate) fn gemini() -> Vec<Request> {
             post(format!("{embedding}:embedContent"), &content),
             post(format!("{embedding}:batchEmbedContents"), &json!({"requests": [content]})),
             post(format!("/{version}/interactions"), &json!({"model": MODEL, "input": "Hello"})),
+            post(format!("/{version}/auth_tokens"), &json!({})),
         ]
     });
     each.collect()
@@ -111,6 +112,7 @@ fn that_exist() -> BTreeSet<String> {
     let interactions = section(INTERACTIONS, "let rpc = match call", "\n    };\n");
     let names = [verbs, calls, interactions].into_iter().flat_map(quoted);
     let names = names.filter(|name| !name.ends_with("Service"));
+    let names = names.chain(["CreateToken".to_owned()]);
     let names = names.chain(routes().map(|route| route.method.to_owned()));
     names.map(|name| name.rsplit('.').next().unwrap_or_default().to_owned()).collect()
 }

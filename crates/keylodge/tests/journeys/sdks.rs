@@ -1,7 +1,10 @@
 //! The official SDKs against Keylodge, unchanged: they are given a base URL and a key, by the environment.
 
+use std::io::Write;
+
+use crate::support::browser::{NONE, browser};
 use crate::support::sdk::{javascript, javascript_package, python, python_packages, run_javascript, run_python};
-use crate::support::server::with_script;
+use crate::support::server::{Server, scripted, with_script};
 
 /// The newest ones; they call `/v1`.
 const PYTHON: &str = "3.4.0";
@@ -68,6 +71,67 @@ fn openai_s_own_sdks_work_on_the_compatible_surface() {
     println!("{}", run_python(&server, &sdk, "of_openai.py", "script"));
     let sdk = javascript_package("openai-js", "openai", OPENAI_JAVASCRIPT);
     println!("{}", run_javascript(&server, &sdk, "of_openai.mjs", "script"));
+}
+
+#[test]
+fn the_newest_python_sdk_talks_live_over_a_certificate_made_here() {
+    let server = with_script(SCRIPT).self_signed().up();
+
+    println!("{}", run_python(&server, &python(PYTHON), "live.py", "script"));
+}
+
+#[test]
+fn the_newest_javascript_sdk_talks_live_with_and_without_tls() {
+    for start in [with_script(SCRIPT), with_script(SCRIPT).self_signed()] {
+        println!("{}", run_javascript(&start.up(), &javascript(JAVASCRIPT), "live.mjs", "script"));
+    }
+}
+
+#[test]
+fn a_page_in_a_real_browser_talks_live_with_an_ephemeral_token() {
+    let Some(browser) = browser() else {
+        // Said on stderr itself, where the test's harness does not hold it back.
+        write!(std::io::stderr(), "{NONE}").expect("stderr can be written to");
+        return;
+    };
+    let server = with_script(SCRIPT).up();
+
+    let browser = browser.to_str().expect("a path is UTF-8");
+    println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live_browser.mjs", browser));
+}
+
+#[test]
+fn the_javascript_sdk_talks_live_to_a_model_at_an_upstream() {
+    let there = with_script(SCRIPT).up();
+    for server in [before_gemini(&there), before_openai(&there)] {
+        println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live.mjs", "script"));
+    }
+}
+
+#[test]
+fn a_revoked_key_ends_its_live_sessions_and_those_of_its_tokens_within_a_second() {
+    let there = with_script(SCRIPT).up();
+    for server in [with_script(SCRIPT).up(), before_gemini(&there)] {
+        let token = server.folder.data("owner-token");
+        let token = token.to_str().expect("a path is UTF-8");
+        println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live_revoked.mjs", token));
+    }
+}
+
+fn before_gemini(there: &Server) -> Server {
+    before(there, "gemini", "", "'*' = 'there'")
+}
+
+fn before_openai(there: &Server) -> Server {
+    before(there, "openai", "/v1beta/openai", "'gemini-2.0-flash' = 'there'")
+}
+
+/// A server whose models are at an upstream: another Keylodge, which speaks as either kind.
+fn before(there: &Server, kind: &str, base: &str, models: &str) -> Server {
+    let start = scripted();
+    let secret = start.folder().write("secret", &there.key());
+    let upstream = format!("kind = '{kind}'\nurl = '{}{base}'\nkey_file = '{}'", there.url, secret.display());
+    start.settings(&format!("[models]\n{models}\n[upstreams.there]\n{upstream}\n")).up()
 }
 
 #[cfg(feature = "embedded-model")]

@@ -315,7 +315,7 @@ fn what_it_cannot_do_is_refused_by_name() {
     assert_eq!((gone.status, &gone.json()["error"]["status"]), (404, &json!("NOT_FOUND")));
     assert_eq!(lodge.call(call(FLASH, "countTokens", &hi())).status, 404);
     let models = lodge.call(get("/v1beta/models")).good().json();
-    assert_eq!(models["models"][0]["supportedGenerationMethods"], json!(["generateContent"]));
+    assert_eq!(models["models"][0]["supportedGenerationMethods"], json!(["generateContent", "bidiGenerateContent"]));
     assert_eq!(models["models"][1]["name"], "models/qwen3:8b");
 }
 

@@ -112,6 +112,23 @@ async function mistakes() {
   check('an unknown model is an ApiError 404', error instanceof ApiError && error.status === 404, String(error));
 }
 
+async function tokens() {
+  const limits = { uses: 2, expireTime: new Date(Date.now() + 3600e3).toISOString() };
+  const settings = { responseModalities: ['TEXT'], temperature: 0.7, topK: 3 };
+  const fixed = { liveConnectConstraints: { model, config: settings }, lockAdditionalFields: ['maxOutputTokens'] };
+  for (const apiVersion of ['v1', 'v1alpha']) {
+    const ofVersion = new GoogleGenAI({ httpOptions: { apiVersion } });
+    for (const config of [{}, limits, { ...limits, ...fixed }]) {
+      const token = await ofVersion.authTokens.create({ config });
+      check(`authTokens.create gives a token (${apiVersion})`, token.name.startsWith('auth_tokens/'), token);
+    }
+  }
+  const expireTime = new Date(Date.now() + 21 * 3600e3).toISOString();
+  const error = await raised(() => ai.authTokens.create({ config: { expireTime } }));
+  check('a token that would be good too long is an ApiError 400', error instanceof ApiError && error.status === 400, String(error));
+  check('it names the field', JSON.parse(error.message).error.message.includes('expire_time'), error.message);
+}
+
 async function faults() {
   for (const [contents, status, name] of [['quota', 429, 'RESOURCE_EXHAUSTED'], ['overloaded', 503, 'UNAVAILABLE']]) {
     const error = await raised(() => ai.models.generateContent({ model, contents }));
@@ -133,4 +150,5 @@ await embeddings();
 await config();
 await chat();
 await mistakes();
+await tokens();
 if (scripted) await faults();

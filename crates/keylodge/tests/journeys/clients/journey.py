@@ -6,6 +6,7 @@ known) or `model` (they are not).
 
 import asyncio
 import sys
+from datetime import datetime, timedelta, timezone
 
 from checks import check, raised
 from google import genai
@@ -132,6 +133,21 @@ def mistakes():
     check("what is not served is a ClientError 400 that names it", error and "candidate_count" in error.message, error)
 
 
+def tokens():
+    limits = {"uses": 2, "expire_time": datetime.now(timezone.utc) + timedelta(hours=1)}
+    config = {"response_modalities": ["TEXT"], "temperature": 0.7, "top_k": 3}
+    fixed = {"live_connect_constraints": {"model": MODEL, "config": config}, "lock_additional_fields": ["max_output_tokens"]}
+    for version in ("v1", "v1alpha"):
+        of_version = genai.Client(http_options={"api_version": version})
+        for asked in ({}, limits, {**limits, **fixed}):
+            token = of_version.auth_tokens.create(config=asked)
+            check(f"auth_tokens.create gives a token ({version})", token.name.startswith("auth_tokens/"), token)
+    late = {"expire_time": datetime.now(timezone.utc) + timedelta(hours=21)}
+    error = raised(errors.ClientError, lambda: client.auth_tokens.create(config=late))
+    check("a token that would be good too long is a ClientError 400", error and error.code == 400, error)
+    check("it names the field", "expire_time" in error.message, error)
+
+
 def faults():
     error = raised(errors.ClientError, lambda: client.models.generate_content(model=MODEL, contents="quota"))
     check("429 is a ClientError", error and (error.code, error.status) == (429, "RESOURCE_EXHAUSTED"), error)
@@ -155,5 +171,6 @@ config()
 chat()
 asyncio.run(asynchronous())
 mistakes()
+tokens()
 if SCRIPTED:
     faults()

@@ -1,5 +1,6 @@
 //! What the journeys stand on: servers that are started and stopped, a client that shows every byte, waiting.
 
+pub(crate) mod browser;
 pub(crate) mod http;
 pub(crate) mod lines;
 pub(crate) mod manage;

@@ -42,7 +42,7 @@ pub(crate) fn javascript_package(name: &str, package: &str, version: &str) -> Pa
 }
 
 /// Installs beside its place and moves it there when it is whole, one test at a time.
-fn install(name: &str, installer: impl FnOnce(&Path) -> Command) -> PathBuf {
+pub(super) fn install(name: &str, installer: impl FnOnce(&Path) -> Command) -> PathBuf {
     let sdks = cache().join("sdk");
     fs::create_dir_all(&sdks).expect("the cache can be written to");
     let lock = File::create(sdks.join("lock")).expect("the cache can be written to");
@@ -95,7 +95,7 @@ pub(crate) fn run_javascript(server: &Server, sdk: &Path, program: &str, mode: &
     run(server, node)
 }
 
-fn client(program: &str) -> PathBuf {
+pub(super) fn client(program: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/journeys/clients").join(program)
 }
 
@@ -132,6 +132,9 @@ pub(crate) fn outcome(server: &Server, mut program: Command) -> Output {
         {
             program.env_remove(name);
         }
+    }
+    if server.url.starts_with("https:") {
+        program.envs(server.trust());
     }
     program.env("GOOGLE_GEMINI_BASE_URL", &server.url).env("GEMINI_API_KEY", server.key());
     program.env("OPENAI_BASE_URL", format!("{}/v1beta/openai", server.url)).env("OPENAI_API_KEY", server.key());

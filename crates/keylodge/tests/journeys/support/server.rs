@@ -146,6 +146,12 @@ impl Start {
         self
     }
 
+    /// With a TLS certificate that it makes by itself.
+    pub(crate) fn self_signed(mut self) -> Self {
+        self.command.arg("--tls-self-signed");
+        self
+    }
+
     /// With `--say text`.
     pub(crate) fn say(mut self, text: &str) -> Self {
         self.command.args(["--say", text]);
@@ -205,6 +211,16 @@ impl Server {
     #[track_caller]
     pub(crate) fn key(&self) -> String {
         self.stdout.wait_for("the key", |line| line.trim().strip_prefix("API key      ").map(str::to_owned))
+    }
+
+    /// The variables after which clients trust the certificate that it made by itself, from the line that it printed.
+    #[track_caller]
+    pub(crate) fn trust(&self) -> Vec<(String, String)> {
+        self.stdout.wait_for("whom to trust", |line| {
+            let variables = line.trim().strip_prefix("export ").filter(|line| line.contains("SSL_CERT_FILE"))?;
+            let each = variables.split(' ').filter_map(|variable| variable.split_once('='));
+            Some(each.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        })
     }
 
     /// The owner's token.

@@ -1,0 +1,262 @@
+//! The first message of a session: who asks, for which model, and whether there is room.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use keylodge_api::gemini::{LiveMessage, Setup, camel_case};
+use keylodge_api::proto_json;
+use keylodge_gate::{Charge, Credentials, Pass, Peer};
+use keylodge_rules::quota::Amounts;
+use keylodge_rules::{Refusal, TokenProblem};
+use serde_json::{Map, Value, json};
+
+use super::closing::{Closing, DENIED, ERROR, End, INVALID};
+use super::ear::Ear;
+use super::history::History;
+use super::identify::Websocket;
+use super::line::Line;
+use super::resumption::Owner;
+use super::sessions::Place;
+use super::talk::{Resuming, Talk};
+use super::there::There;
+use super::{Credential, Live, refuse, refused};
+use crate::Lodge;
+use crate::auth_tokens::{AuthToken, Use};
+use crate::bill::LEASE_WAIT_MAX;
+use crate::calling::Calling;
+use crate::gemini::identify::MODEL_CHARS_MAX;
+use crate::gemini::inside::Unanswered;
+use crate::gemini::models::{Found, Speech};
+use crate::gemini::no_such_model;
+use crate::tally::Caller;
+
+/// A session that was let in.
+struct Begun {
+    setup: Map<String, Value>,
+    model: String,
+    history: History,
+    resuming: Option<Resuming>,
+    /// What is in flight between turns; none where the session is one call as a whole.
+    held: Option<Charge>,
+    place: Place,
+}
+
+/// Runs a session whose first message is here. Gives its end, and the pass of its key if that opened it.
+pub(super) async fn session(
+    live: &Live,
+    mut parts: Parts,
+    place: &Websocket,
+    line: Line,
+    first: &[u8],
+) -> (Line, End, Option<Pass>) {
+    let Live { lodge, surface } = live;
+    let (pass, token) = match prove(live, &mut parts, place) {
+        Ok(proven) => proven,
+        Err(refusal) => {
+            let closing = refuse(lodge, surface, &parts, refusal);
+            return (line, closing.into(), None);
+        }
+    };
+    let mut calling = Calling::new(lodge, surface, parts, pass, place.version.to_owned());
+    let begun = match begin(&mut calling, token.as_deref(), place, first).await {
+        Ok(begun) => begun,
+        Err(closing) => return (line, closing.into(), Some(calling.pass)),
+    };
+    let mut ear = Ear::new(lodge, line, token);
+    let Begun { setup, model, history, resuming, held, place: _place } = begun;
+    let pass = calling.pass.clone();
+    note_use(&calling);
+    let end = match lodge.models.find(&model) {
+        Some(Found::There(elsewhere)) if elsewhere.speech == Speech::Gemini => {
+            There { calling, elsewhere, model, setup, resuming }.relay(&mut ear).await
+        }
+        Some(found) => {
+            let is_ours = matches!(found, Found::Here(_));
+            Talk { ear: &mut ear, calling, setup, model, is_ours, history, resuming, held }.run().await
+        }
+        None => not_found(place, &model).into(),
+    };
+    (ear.line, end, Some(pass))
+}
+
+/// Whether the key or token opens a session at all. Where it does not, nothing is said of the setup.
+fn prove(live: &Live, parts: &mut Parts, place: &Websocket) -> Result<(Pass, Option<Arc<AuthToken>>), Refusal> {
+    let lodge = &live.lodge;
+    let credentials = parts.extensions.get_mut::<Credentials>().ok_or(Refusal::NoCredential)?;
+    let token = match (place.takes, credentials.token()) {
+        (Credential::Token, Some(token)) => {
+            let hash = lodge.master.pepper().hash_ephemeral(token);
+            let token = lodge.auth_tokens.find(&hash).ok_or(Refusal::UnknownToken)?;
+            credentials.answer_for_token(token.on_behalf(Use::Message, lodge.now()));
+            Some(token)
+        }
+        // As at Google: a token on the path for keys is no credential there. The other way round it is the same.
+        (Credential::Key, Some(_)) => return Err(Refusal::NoCredential),
+        (Credential::Token, None) if credentials.key().is_ok() => return Err(Refusal::NoCredential),
+        (_, None) => None,
+    };
+    Ok((admit(live, parts)?, token))
+}
+
+fn admit(live: &Live, parts: &Parts) -> Result<Pass, Refusal> {
+    let (extensions, judge) = (&parts.extensions, &live.lodge.judge);
+    let target = extensions.get().cloned().unwrap_or_else(|| keylodge_gate::Target::new(""));
+    let credentials = Credentials::of(extensions);
+    judge.admit(credentials, &live.surface, &target, &parts.headers, Peer::of(extensions), judge.now())
+}
+
+/// Reads the setup, and takes what a session takes: a place, and a use of its token.
+async fn begin(
+    calling: &mut Calling<'_>,
+    token: Option<&AuthToken>,
+    place: &Websocket,
+    first: &[u8],
+) -> Result<Begun, Closing> {
+    let lodge = calling.lodge;
+    let (mut setup, unknown) = read(first)?;
+    if let Some(token) = token {
+        let constraint = lodge.auth_tokens.constraint(token, &lodge.vault).await;
+        let constraint = constraint.map_err(|status| Closing::of_status(&status))?;
+        if let Some(constraint) = constraint {
+            constraint.crossed(&setup).map_or(Ok(()), |field| Err(crossed(calling, token, &field)))?;
+            setup = constraint.apply(setup);
+        }
+    }
+    let Some(model) = setup.remove("model").and_then(|model| Some(name(model.as_str()?))) else {
+        return Err(Closing::new(INVALID, "* BidiGenerateContentSetup.model: model is not specified"));
+    };
+    calling.of_model(&model, None).map_err(|unanswered| said_no(calling, unanswered))?;
+    let held = match lodge.models.find(&model) {
+        None | Some(Found::Embeds(_)) => return Err(not_found(place, &model)),
+        Some(Found::There(elsewhere)) if elsewhere.speech == Speech::Gemini => None,
+        Some(found) => {
+            unknown.map_or(Ok(()), Err)?;
+            served(&setup, matches!(found, Found::Here(_)))?;
+            Some(hold(calling).await?)
+        }
+    };
+    let place = lodge
+        .live
+        .place(lodge.limits.live.sessions_max)
+        .ok_or_else(|| Closing::new(ERROR, "The server has as many sessions as it takes. Try again later."))?;
+    let owner = Owner { key: calling.pass.key(), by_token: token.is_some() };
+    let resuming = setup.remove("sessionResumption").map(|asked| Resuming::new(&asked, owner));
+    let history = match resuming.as_ref().and_then(|resuming| resuming.handle.as_deref()) {
+        None => {
+            if let Some(token) = token {
+                begin_with(lodge, token).await.map_err(|refusal| refused(calling, refusal))?;
+            }
+            History::default()
+        }
+        // Going on is no use of a token.
+        Some(handle) => lodge.live.memory.find(handle, owner, lodge.now()).ok_or_else(|| {
+            Closing::new(DENIED, "The session to go on with is not known, or its time is over. Begin a new one.")
+        })?,
+    };
+    Ok(Begun { setup, model, history, resuming, held, place })
+}
+
+/// What a client is told of a model that holds no conversations here.
+fn not_found(place: &Websocket, model: &str) -> Closing {
+    Closing::of_status(&no_such_model(place.version, model, "bidiGenerateContent"))
+}
+
+/// What a client is told that asks for something else than its token fixes.
+fn crossed(calling: &Calling<'_>, token: &AuthToken, field: &str) -> Closing {
+    if field == "model" {
+        return refused(calling, token.refusal(TokenProblem::OtherModel));
+    }
+    let Closing { code, .. } = refused(calling, token.refusal(TokenProblem::OtherSetup));
+    Closing::new(code, &format!("The ephemeral token fixes {field}. Leave it out, or ask for what is fixed."))
+}
+
+/// Takes a use of a token for a new session. When this has said yes, it is on disk.
+async fn begin_with(lodge: &Lodge, token: &AuthToken) -> Result<(), Refusal> {
+    let problem = token.on_behalf(Use::Session, lodge.now()).problem;
+    problem.map_or(Ok(()), |problem| Err(token.refusal(problem)))?;
+    crate::auth_tokens::spend(lodge, token).await
+}
+
+/// Reads the first message. Fields that nobody here knows are a mistake only if it is we who answer: at an upstream they
+/// may be known.
+fn read(first: &[u8]) -> Result<(Map<String, Value>, Option<Closing>), Closing> {
+    match proto_json::parse(first) {
+        Ok(LiveMessage::Setup(Setup(setup))) => Ok((setup, None)),
+        Ok(_) => Err(Closing::new(INVALID, "The first message must be setup, and only that.")),
+        Err(status) => {
+            let wrong = Closing::of_status(&status);
+            let message: Value = serde_json::from_slice(first).map_err(|_| wrong.clone())?;
+            match message.get("setup") {
+                Some(Value::Object(setup)) => {
+                    Ok((setup.iter().map(|(name, value)| (camel_case(name), value.clone())).collect(), Some(wrong)))
+                }
+                _ => Err(wrong),
+            }
+        }
+    }
+}
+
+/// Whether everything that the setup asks for can be had where answers are text. Nothing is dropped in silence but what
+/// changes nothing there: how sound is cut into turns, transcripts of sound, labels.
+fn served(setup: &Map<String, Value>, is_ours: bool) -> Result<(), Closing> {
+    let refuse = |field: &str| {
+        Err(Closing::new(INVALID, &format!("setup.{field}: the model behind this name reads and writes text only")))
+    };
+    let config = setup.get("generationConfig").cloned().unwrap_or_else(|| json!({}));
+    let modalities = config.get("responseModalities").and_then(Value::as_array);
+    if modalities.is_some_and(|list| list.iter().any(|modality| modality != "TEXT")) {
+        return refuse("generation_config.response_modalities");
+    }
+    for (name, snake) in [
+        ("speechConfig", "speech_config"),
+        ("enableAffectiveDialog", "enable_affective_dialog"),
+        ("translationConfig", "translation_config"),
+    ] {
+        if config.get(name).is_some() {
+            return refuse(&format!("generation_config.{snake}"));
+        }
+    }
+    for (name, snake) in [("avatarConfig", "avatar_config"), ("translationConfig", "translation_config")] {
+        if setup.contains_key(name) {
+            return refuse(snake);
+        }
+    }
+    let has_tools = setup.get("tools").and_then(Value::as_array).is_some_and(|tools| !tools.is_empty());
+    if has_tools && is_ours {
+        return Err(Closing::new(
+            INVALID,
+            "setup.tools: with the model behind this name, functions are not called in Live sessions",
+        ));
+    }
+    Ok(())
+}
+
+/// Counts a session among what is in flight for its key and project, between its turns.
+pub(super) async fn hold(calling: &Calling<'_>) -> Result<Charge, Closing> {
+    let model = calling.parts.extensions.get::<keylodge_gate::Target>().and_then(|target| target.model.clone());
+    let judge = &calling.lodge.judge;
+    let held = judge.take(&calling.pass, model.as_deref(), &Amounts::ZERO, LEASE_WAIT_MAX).await;
+    held.map_err(|refusal| refused(calling, refusal))
+}
+
+/// Why there is no answer, as a close.
+pub(super) fn said_no(calling: &Calling<'_>, unanswered: Unanswered) -> Closing {
+    match unanswered {
+        Unanswered::Fault(fault) => Closing::of_fault(&fault),
+        Unanswered::Refused(refusal) => refused(calling, refusal),
+    }
+}
+
+/// A model's name without `models/`; one that is too long is cut and found nowhere.
+fn name(model: &str) -> String {
+    let bare = model.strip_prefix("models/").unwrap_or(model);
+    bare.chars().take(MODEL_CHARS_MAX + 1).collect()
+}
+
+/// Notes that the key was used.
+pub(super) fn note_use(calling: &Calling<'_>) {
+    let Calling { lodge, parts, pass, .. } = calling;
+    let address = Peer::of(&parts.extensions).map(Peer::ip);
+    let caller = Caller::of(&parts.headers, address);
+    lodge.uses.note_key(pass, address, &caller.client(), lodge.now());
+}

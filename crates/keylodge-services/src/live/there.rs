@@ -1,0 +1,190 @@
+//! A session with a model at a Gemini upstream: a websocket of our own there, and messages both ways as they come.
+//!
+//! It is one call for limits and usage. What it will use cannot be reserved before it begins, so where a limit counts
+//! tokens or money, it is refused rather than let past the limit.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::HeaderValue;
+use keylodge_rules::quota::Tokens;
+use serde_json::{Map, Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::begin::said_no;
+use super::closing::{Closing, DENIED, ERROR, End, INVALID, NORMAL};
+use super::ear::Ear;
+use super::history::History;
+use super::line::{Heard, Line};
+use super::talk::Resuming;
+use crate::bill::{BROKEN, Bill, CALLER_GONE};
+use crate::calling::Calling;
+use crate::failure;
+use crate::gemini::models::Elsewhere;
+
+/// A session that was let in.
+pub(super) struct There<'session> {
+    pub(super) calling: Calling<'session>,
+    pub(super) elsewhere: &'session Elsewhere,
+    pub(super) model: String,
+    /// Without its model and its resumption.
+    pub(super) setup: Map<String, Value>,
+    pub(super) resuming: Option<Resuming>,
+}
+
+impl There<'_> {
+    /// Carries messages until one side ends it.
+    pub(super) async fn relay(mut self, ear: &mut Ear) -> End {
+        let mut bill = match self.calling.bill().await {
+            Ok(bill) => bill,
+            Err(unanswered) => return said_no(&self.calling, unanswered).into(),
+        };
+        if bill.as_ref().is_some_and(|bill| bill.counts_use()) {
+            if let Some(bill) = bill {
+                bill.void();
+            }
+            let reason =
+                "A limit of tokens or money holds here, and what a session at an upstream uses cannot be reserved.";
+            return Closing::new(DENIED, reason).into();
+        }
+        let end = match self.open().await {
+            Ok(mut upstream) => {
+                let end = self.carry(ear, &mut upstream, &mut bill).await;
+                match &end {
+                    End::HungUp(_) => {}
+                    End::Gone => upstream.close(&Closing::new(NORMAL, "")).await,
+                    End::Close(closing) => {
+                        upstream.close(&Closing { code: NORMAL, reason: closing.reason.clone() }).await
+                    }
+                }
+                end
+            }
+            Err(closing) => closing.into(),
+        };
+        if let Some(bill) = &mut bill {
+            bill.outcome = match &end {
+                End::Gone => CALLER_GONE,
+                End::HungUp(said) | End::Close(said) if said.code == ERROR => BROKEN,
+                End::HungUp(_) | End::Close(_) => "ok",
+            };
+        }
+        // What the upstream said at the end, the client is told.
+        match end {
+            End::HungUp(said) => End::Close(said),
+            end => end,
+        }
+    }
+
+    /// A websocket of ours, with the setup said.
+    async fn open(&mut self) -> Result<Line, Closing> {
+        let Self { calling, elsewhere, model, setup, resuming } = self;
+        let lodge = calling.lodge;
+        let key = HeaderValue::from_str(&BASE64_STANDARD.encode(lodge.random::<16>()));
+        let key = key.map_err(|_| Closing::new(ERROR, "Internal error encountered."))?;
+        let version = &calling.version;
+        let path = format!("/ws/google.ai.generativelanguage.{version}.GenerativeService.BidiGenerateContent");
+        let (upstream, there) = (&elsewhere.upstream, elsewhere.model(model));
+        let socket = upstream.socket(&path, &key, Some(&there.into())).await;
+        let socket = socket.map_err(|error| Closing::of_status(&failure::upstream(&upstream.name, &error)))?;
+        // The credential stays in use with the line: sessions at an upstream are few and long.
+        let mut line = Line::new(socket.connection, Role::Client, lodge.limits.body_bytes_max).await;
+        line.keep(socket.chosen);
+        let mut asked = std::mem::take(setup);
+        asked.insert("model".to_owned(), format!("models/{there}").into());
+        if let Some(resuming) = resuming {
+            asked.insert("sessionResumption".to_owned(), resuming.asked());
+        }
+        let said = Message::Text(json!({"setup": asked}).to_string().into());
+        line.send(said).await.map_err(|_| broke_off())?;
+        Ok(line)
+    }
+
+    async fn carry(&mut self, ear: &mut Ear, upstream: &mut Line, bill: &mut Option<Box<Bill>>) -> End {
+        loop {
+            let done = tokio::select! {
+                said = ear.next_raw(&self.calling) => match said {
+                    Ok(message) if sets_up(&message) => {
+                        Err(Closing::new(INVALID, "setup must be the first message, and only that.").into())
+                    }
+                    Ok(message) => upstream.send(message).await.map_err(|_| broke_off().into()),
+                    Err(End::HungUp(_)) => Err(End::Gone),
+                    Err(end) => Err(end),
+                },
+                heard = upstream.next() => match heard {
+                    Ok(Heard::Sign) => Ok(()),
+                    Ok(Heard::Message(message)) => {
+                        self.read(&message, bill);
+                        ear.line.send(message).await
+                    }
+                    Err(End::HungUp(said)) => Err(End::HungUp(said)),
+                    Err(_) => Err(broke_off().into()),
+                },
+            };
+            if let Err(end) = done {
+                return end;
+            }
+        }
+    }
+
+    /// Looks into a message in passing: what was used, and handles that the same key may come back with.
+    fn read(&self, message: &Message, bill: &mut Option<Box<Bill>>) {
+        let bytes = bytes_of(message);
+        let has = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
+        if !has(b"usageMetadata") && !has(b"newHandle") {
+            return;
+        }
+        let Ok(message) = serde_json::from_slice::<Value>(bytes) else { return };
+        if let (Some(usage), Some(bill)) = (message.get("usageMetadata"), bill) {
+            let count = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or(0);
+            let before = bill.tokens;
+            bill.tokens = Tokens {
+                input: before.input + count("promptTokenCount") + count("toolUsePromptTokenCount"),
+                output: before.output + count("responseTokenCount") + count("thoughtsTokenCount"),
+                ..before
+            };
+        }
+        let handle = message.pointer("/sessionResumptionUpdate/newHandle").and_then(Value::as_str);
+        if let (Some(handle), Some(resuming)) = (handle, &self.resuming) {
+            let lodge = self.calling.lodge;
+            lodge.live.memory.keep(handle.into(), resuming.owner, History::default(), lodge.now());
+        }
+    }
+}
+
+/// Whether a message would set the session up once more, perhaps for another model than the gate was asked about.
+fn sets_up(message: &Message) -> bool {
+    let bytes = bytes_of(message);
+    // Only what holds the word is read; a backslash could hide it. What cannot be read then is not passed on.
+    let may = memchr::memmem::find(bytes, b"setup").is_some() || memchr::memchr(b'\\', bytes).is_some();
+    may && serde_json::from_slice::<Value>(bytes).map_or(true, |message| message.get("setup").is_some())
+}
+
+fn bytes_of(message: &Message) -> &[u8] {
+    match message {
+        Message::Text(text) => text.as_bytes(),
+        Message::Binary(bytes) => bytes,
+        _ => &[],
+    }
+}
+
+fn broke_off() -> Closing {
+    Closing::new(ERROR, "The server behind this API broke off.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_setup_is_seen_however_it_is_written() {
+        for (said, expected) in [
+            (r#"{"setup": {"model": "models/other"}}"#, true),
+            (r#"{"\u0073etup": {}}"#, true),
+            (r#"{"clientContent": {"turns": [{"parts": [{"text": "the setup"}]}]}}"#, false),
+            ("\u{feff}{\"setup\": {}}", true),
+        ] {
+            assert_eq!(sets_up(&Message::text(said)), expected, "{said}");
+            assert_eq!(sets_up(&Message::binary(said.as_bytes().to_vec())), expected, "{said}");
+        }
+    }
+}
