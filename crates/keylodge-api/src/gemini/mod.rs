@@ -6,6 +6,7 @@ mod embed;
 mod model;
 mod request;
 mod response;
+pub mod schema;
 
 pub use config::{GenerationConfig, ThinkingConfig};
 pub use content::{Content, Part, PartData};
