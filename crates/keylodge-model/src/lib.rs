@@ -23,7 +23,7 @@
 //!         sampling: Sampling::default(),
 //!         output_tokens_max: 100,
 //!         stop: vec![],
-//!         json_schema: None,
+//!         grammar: None,
 //!     })
 //!     .await?;
 //!
@@ -44,6 +44,7 @@
 //! | `engine` | [`Engine`]: the calls, and what can be asked about it at any time |
 //! | `embed` | [`Embedder`]: the same for vectors |
 //! | `request`, `generation`, `error` | what goes in, what comes out, what goes wrong |
+//! | `shape` | [`Shape`]: what JSON an answer must be, from JSON Schema, and the [`Grammar`] for it |
 //! | `stop` | finds stop sequences in text that arrives in pieces |
 //! | `script` | the scripted model: the file, the matching, the playing, vectors made of hashes |
 //! | `supervisor` | the parent's side: starts a worker, watches it, fails and restarts |
@@ -68,6 +69,7 @@ mod llama;
 mod protocol;
 mod request;
 mod script;
+mod shape;
 mod stop;
 mod supervisor;
 pub mod worker;
@@ -78,6 +80,7 @@ pub use error::ModelError;
 pub use generation::{Event, Finish, Generation};
 pub use request::{Generate, Prompt, Role, Sampling, Turn};
 pub use script::{Script, ScriptError, ScriptMistake};
+pub use shape::{Grammar, Shape, ShapeMistake};
 pub use supervisor::{Embedded, EmbeddedOptions, EmbeddingModel, EmbeddingOptions, ModelFile, WorkerCommand};
 
 /// Is the embedded model compiled in (feature `llama`)?

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Grammar;
+
 /// One generation: the prompt and how to answer it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Generate {
@@ -18,8 +20,8 @@ pub struct Generate {
     pub output_tokens_max: u32,
     /// The answer ends before the first of these that it would contain. Empty ones are ignored.
     pub stop: Vec<String>,
-    /// The text of a JSON Schema that the answer must follow. The script ignores it.
-    pub json_schema: Option<String>,
+    /// What the answer must follow: JSON of a [`Shape`](crate::Shape). The script ignores it.
+    pub grammar: Option<Grammar>,
 }
 
 /// What to answer: a system instruction and the turns so far, the oldest first.

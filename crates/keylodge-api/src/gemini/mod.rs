@@ -8,6 +8,7 @@ mod live;
 mod model;
 mod request;
 mod response;
+pub mod schema;
 mod setup;
 
 pub use auth_token::CreateAuthTokenRequest;

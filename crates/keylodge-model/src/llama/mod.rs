@@ -6,7 +6,10 @@
 mod prompt;
 mod rounds;
 mod sampler;
+#[cfg(test)]
+mod schemas;
 mod slot;
+mod spelling;
 mod template;
 mod texts;
 

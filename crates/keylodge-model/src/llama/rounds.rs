@@ -10,9 +10,11 @@ use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 
+use super::Stopped;
 use super::prompt::Prompts;
+use super::sampler::Chooser;
 use super::slot::{Said, Slot};
-use super::{Stopped, sampler};
+use super::spelling::Spelling;
 use crate::Generate;
 use crate::protocol::{FrameError, FromWorker, Refusal, ToWorker};
 
@@ -24,6 +26,7 @@ pub(super) struct Rounds<'m> {
     model: &'m LlamaModel,
     context: LlamaContext<'m>,
     prompts: Prompts<'m>,
+    spelling: Spelling<'m>,
     window_tokens: u32,
     slots: Vec<Option<Slot>>,
     /// The supervisor bounds it: it sends no more than it may have in flight.
@@ -39,6 +42,7 @@ impl<'m> Rounds<'m> {
             model,
             context,
             prompts: Prompts::new(model),
+            spelling: Spelling::new(model),
             window_tokens,
             slots: (0..slots).map(|_| None).collect(),
             waiting: VecDeque::new(),
@@ -101,9 +105,9 @@ impl<'m> Rounds<'m> {
         if tokens > tokens_max {
             return Err(Refusal::PromptTooLong { tokens, tokens_max });
         }
-        let sampler = sampler::chain(self.model, request, self.window_tokens);
-        let sampler = sampler.map_err(|reason| Refusal::BadSchema { reason })?;
-        Ok(Slot::new(id, prompt, sampler, request, self.window_tokens))
+        let chooser = Chooser::new(self.model, request, self.window_tokens);
+        let chooser = chooser.map_err(|reason| Refusal::BadSchema { reason })?;
+        Ok(Slot::new(id, prompt, chooser, request, self.window_tokens))
     }
 
     fn cancel(&mut self, id: u64) -> Result<(), Stopped> {
@@ -167,11 +171,12 @@ impl<'m> Rounds<'m> {
         let Some(slot) = &mut self.slots[number] else { return Ok(()) };
         let Some(scores_at) = slot.scores_at.take() else { return Ok(()) };
 
-        // This accepts the token as well: accepting it again would move a grammar twice.
-        let token = slot.sampler.sample(&self.context, scores_at);
         let vocab = self.model.vocab();
-        let Said { text, finish } =
-            if vocab.is_eog(token) { slot.end() } else { slot.say(token, &vocab.token_to_piece(token, false, None)) };
+        let Said { text, finish } = match slot.chooser.choose(&self.spelling, &self.context, scores_at) {
+            Some(token) if vocab.is_eog(token) => slot.end(),
+            Some(token) => slot.say(token, &vocab.token_to_piece(token, false, None)),
+            None => slot.cut(),
+        };
 
         let (id, output_tokens) = (slot.id, slot.output_tokens);
         if !text.is_empty() {

@@ -1,32 +1,82 @@
 //! How the next token is chosen.
 
-use llama_cpp_2::json_schema_to_grammar;
+use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::sampling::LlamaSampler;
+use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token::data::LlamaTokenData;
+use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 
-use crate::{Generate, Sampling};
+use super::spelling::{Begun, Spelling};
+use crate::{Generate, Grammar, Sampling};
 
-/// The chain for one generation: a grammar if there is a schema, then penalties, then the choice.
-///
-/// # Errors
-/// What is wrong with the schema.
-pub(super) fn chain(model: &LlamaModel, request: &Generate, window_tokens: u32) -> Result<LlamaSampler, String> {
-    let mut chain = Vec::new();
-    if let Some(schema) = &request.json_schema {
-        chain.push(grammar(model, schema)?);
+/// Chooses the tokens of one generation.
+pub(super) struct Chooser {
+    /// A grammar if there is one, then penalties, then the choice.
+    chain: LlamaSampler,
+    /// Where there is a grammar.
+    begun: Option<Begun>,
+}
+
+impl Chooser {
+    /// # Errors
+    /// What is wrong with the grammar.
+    pub(super) fn new(model: &LlamaModel, request: &Generate, window_tokens: u32) -> Result<Self, String> {
+        let mut chain = Vec::new();
+        if let Some(given) = &request.grammar {
+            chain.push(grammar(model, given)?);
+        }
+        let sampling = &request.sampling;
+        if sampling.presence_penalty != 0.0 || sampling.frequency_penalty != 0.0 {
+            let window = i32::try_from(window_tokens).unwrap_or(i32::MAX);
+            let (frequency, presence) = (sampling.frequency_penalty, sampling.presence_penalty);
+            chain.push(LlamaSampler::penalties(model.n_vocab(), window, 1.0, frequency, presence));
+        }
+        if sampling.temperature > 0.0 {
+            chain.extend(dice(sampling));
+        } else {
+            chain.push(LlamaSampler::greedy());
+        }
+        let begun = request.grammar.as_ref().map(|_| Begun::default());
+        Ok(Self { chain: LlamaSampler::chain(chain, true), begun })
     }
-    let sampling = &request.sampling;
-    if sampling.presence_penalty != 0.0 || sampling.frequency_penalty != 0.0 {
-        let window = i32::try_from(window_tokens).unwrap_or(i32::MAX);
-        let (frequency, presence) = (sampling.frequency_penalty, sampling.presence_penalty);
-        chain.push(LlamaSampler::penalties(model.n_vocab(), window, 1.0, frequency, presence));
+
+    /// The next token, after which the chooser is one further. `None` if the model has no token that the grammar allows.
+    pub(super) fn choose(
+        &mut self,
+        spelling: &Spelling<'_>,
+        context: &LlamaContext<'_>,
+        at: i32,
+    ) -> Option<LlamaToken> {
+        if self.begun.is_some() {
+            return self.choose_among(spelling, context.candidates_ith(at));
+        }
+        // This accepts the token as well.
+        Some(self.chain.sample(context, at))
     }
-    if sampling.temperature > 0.0 {
-        chain.extend(dice(sampling));
-    } else {
-        chain.push(LlamaSampler::greedy());
+
+    /// The same, among these tokens.
+    pub(super) fn choose_among(
+        &mut self,
+        spelling: &Spelling<'_>,
+        tokens: impl Iterator<Item = LlamaTokenData>,
+    ) -> Option<LlamaToken> {
+        let begun = self.begun.get_or_insert_default();
+        let mut tokens =
+            LlamaTokenDataArray::from_iter(tokens.filter(|token| spelling.follows(begun, token.id())), false);
+        if tokens.data.is_empty() {
+            return None;
+        }
+        self.chain.apply(&mut tokens);
+        let chosen = tokens.data.get(tokens.selected?)?;
+        // A grammar that is shown a token it forbids throws or aborts.
+        if chosen.logit() == f32::NEG_INFINITY {
+            return None;
+        }
+        self.chain.try_accept(chosen.id()).ok()?;
+        spelling.follow(begun, chosen.id());
+        Some(chosen.id())
     }
-    Ok(LlamaSampler::chain(chain, true))
 }
 
 fn dice(sampling: &Sampling) -> [LlamaSampler; 4] {
@@ -40,10 +90,8 @@ fn dice(sampling: &Sampling) -> [LlamaSampler; 4] {
     ]
 }
 
-fn grammar(model: &LlamaModel, schema: &str) -> Result<LlamaSampler, String> {
-    // Rust reads it first, for the sake of a clear message and of the depth it allows.
-    let _: serde_json::Value = serde_json::from_str(schema).map_err(|error| format!("it is not JSON: {error}"))?;
-    let grammar = json_schema_to_grammar(schema).map_err(|_| "it has something that is not supported".to_owned())?;
-    // llama.cpp says no more than that it did not work; repetition in the thousands is the usual cause.
-    LlamaSampler::grammar(model, &grammar, "root").map_err(|_| "it asks for too much; are its lengths huge?".to_owned())
+fn grammar(model: &LlamaModel, grammar: &Grammar) -> Result<LlamaSampler, String> {
+    // llama.cpp says no more than that it did not work; repetition of repetition is the usual cause.
+    LlamaSampler::grammar(model, grammar.gbnf(), "root")
+        .map_err(|_| "it repeats too much; are its lengths huge?".to_owned())
 }

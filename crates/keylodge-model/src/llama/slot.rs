@@ -1,8 +1,8 @@
 //! One generation: what of it has been read, what it has said, and when it is over.
 
-use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 
+use super::sampler::Chooser;
 use crate::stop::{Passed, StopMatcher};
 use crate::{Finish, Generate};
 
@@ -16,7 +16,7 @@ pub(super) struct Slot {
     pub(super) next: Option<LlamaToken>,
     /// Where in the batch the scores for the next token will be.
     pub(super) scores_at: Option<i32>,
-    pub(super) sampler: LlamaSampler,
+    pub(super) chooser: Chooser,
     pub(super) output_tokens: u64,
     output_tokens_max: u64,
     text: TextOut,
@@ -35,7 +35,7 @@ impl Slot {
     pub(super) fn new(
         id: u64,
         prompt: Vec<LlamaToken>,
-        sampler: LlamaSampler,
+        chooser: Chooser,
         request: &Generate,
         window_tokens: u32,
     ) -> Self {
@@ -46,7 +46,7 @@ impl Slot {
             fed: 0,
             next: None,
             scores_at: None,
-            sampler,
+            chooser,
             output_tokens: 0,
             output_tokens_max: u64::from(request.output_tokens_max).clamp(1, room),
             text: TextOut::new(&request.stop),
@@ -70,6 +70,11 @@ impl Slot {
             return Said { text: text + &self.text.finish(), finish: Some(Finish::MaxTokens) };
         }
         Said { text, finish: None }
+    }
+
+    /// There is no token to go on with, so the answer is cut off.
+    pub(super) fn cut(&mut self) -> Said {
+        Said { text: self.text.finish(), finish: Some(Finish::MaxTokens) }
     }
 
     /// The model has said that it is done.

@@ -141,7 +141,7 @@ impl fmt::Display for FrameError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Role, Sampling, Turn};
+    use crate::{Role, Sampling, Shape, Turn};
 
     fn generate() -> ToWorker {
         let turns = vec![Turn { role: Role::User, text: "Grüß \u{0} <|im_start|>".to_owned() }];
@@ -151,7 +151,7 @@ mod tests {
             sampling: Sampling { seed: u32::MAX, ..Sampling::default() },
             output_tokens_max: 5,
             stop: vec!["\n".to_owned()],
-            json_schema: Some("{}".to_owned()),
+            grammar: Shape::text().grammar().ok(),
         };
         ToWorker::Generate { id: u64::MAX, request }
     }

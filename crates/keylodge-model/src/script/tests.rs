@@ -13,7 +13,7 @@ fn asking(text: &str) -> Generate {
         sampling: Sampling::default(),
         output_tokens_max: 1000,
         stop: vec![],
-        json_schema: None,
+        grammar: None,
     }
 }
 

@@ -53,7 +53,6 @@ fn main() -> ExitCode {
         a_cap_is_clamped_to_the_engines,
         refusals_arrive_as_they_are,
         a_prompt_too_long_for_a_frame_is_refused_without_the_worker,
-        a_schema_too_long_is_refused_without_the_worker,
         odd_sampling_numbers_do_not_break_the_worker,
         shutdown_ends_the_worker_and_the_calls,
         dropping_the_last_handle_ends_the_worker,
@@ -103,7 +102,7 @@ fn asking(text: &str) -> Generate {
         sampling: Sampling::default(),
         output_tokens_max: 50,
         stop: vec![],
-        json_schema: None,
+        grammar: None,
     }
 }
 
@@ -351,14 +350,6 @@ async fn a_prompt_too_long_for_a_frame_is_refused_without_the_worker() {
     let refused = engine.generate(asking(&huge)).await.err();
     assert!(matches!(refused, Some(ModelError::PromptTooLong { tokens_max: 99, tokens: 1_000_000.. })), "{refused:?}");
     says_hello(&engine).await;
-}
-
-async fn a_schema_too_long_is_refused_without_the_worker() {
-    let engine = ready().await;
-
-    let request = Generate { json_schema: Some("x".repeat(70_000)), ..asking("hello") };
-
-    assert!(matches!(engine.generate(request).await.err(), Some(ModelError::BadSchema { .. })));
 }
 
 async fn odd_sampling_numbers_do_not_break_the_worker() {

@@ -1,11 +1,12 @@
 //! Functions that a model may call, for models that only write text: it is told of them in its instructions, and calls one
 //! by answering with JSON. Where a call is demanded, the engine can write nothing else than a call that fits its schema.
 
+use keylodge_api::gemini::schema::to_json_schema;
 use keylodge_api::gemini::{AnswerPart, FunctionCall, GenerateContentRequest};
+use keylodge_model::Shape;
 use serde_json::{Value, json};
 
-use super::prompt::Mistakes;
-use super::schema;
+use super::prompt::{Mistakes, shape};
 
 /// How many functions one request declares at most.
 const DECLARED_MAX: usize = 64;
@@ -21,8 +22,10 @@ pub(super) struct Functions {
 struct Declared {
     name: String,
     description: String,
-    /// JSON Schema of its arguments.
+    /// JSON Schema of its arguments, for the model to read.
     parameters: Value,
+    /// What they must be.
+    args: Shape,
 }
 
 /// Whether the model may call.
@@ -52,20 +55,21 @@ fn field<'value>(value: &'value Value, camel: &str, snake: &str) -> Option<&'val
 impl Functions {
     /// Reads tools and their settings; none where nothing may be called.
     pub(super) fn read(request: &GenerateContentRequest, mistakes: &mut Mistakes) -> Option<Self> {
-        let mut declared = declared(request, mistakes);
         let config = request.tool_config.as_ref();
         let calling = config.and_then(|config| field(config, "functionCallingConfig", "function_calling_config"));
         let path = "tool_config.function_calling_config";
         let mode = match calling.and_then(|calling| calling.get("mode")).and_then(Value::as_str) {
-            None | Some("AUTO" | "MODE_UNSPECIFIED") => Mode::Auto,
-            Some("ANY") => Mode::Any,
-            Some("VALIDATED") => Mode::Validated,
-            Some("NONE") => return None,
+            None | Some("AUTO" | "MODE_UNSPECIFIED") => Some(Mode::Auto),
+            Some("ANY") => Some(Mode::Any),
+            Some("VALIDATED") => Some(Mode::Validated),
+            Some("NONE") => None,
             Some(_) => {
                 mistakes.refuse(&format!("{path}.mode"), "it is AUTO, ANY, VALIDATED or NONE");
-                return None;
+                None
             }
         };
+        let mut declared = declared(request, mode, mistakes);
+        let mode = mode?;
         let allowed = calling.and_then(|calling| field(calling, "allowedFunctionNames", "allowed_function_names"));
         if let Some(allowed) = allowed.and_then(Value::as_array).filter(|allowed| !allowed.is_empty()) {
             let allowed: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
@@ -111,15 +115,18 @@ impl Functions {
         format!("You can call these functions:\n{functions}\n{how}")
     }
 
-    /// The schema of an answer, where it must be in JSON.
-    pub(super) fn json_schema(&self) -> Option<Value> {
-        let mut forms: Vec<Value> = self.callable.iter().map(Declared::call_schema).collect();
-        match self.mode {
+    /// The shape of an answer, where it must be in JSON. The name comes before the arguments, as a model decides.
+    pub(super) fn shape(&self) -> Option<Shape> {
+        let call = |declared: &Declared| {
+            let name = Shape::constant(declared.name.as_str().into());
+            Shape::object([("name", name), ("args", declared.args.clone())])
+        };
+        let words = match self.mode {
             Mode::Auto => return None,
-            Mode::Any => {}
-            Mode::Validated => forms.push(object(&json!({"text": {"type": "string"}}))),
-        }
-        Some(if forms.len() == 1 { forms.remove(0) } else { json!({"anyOf": forms}) })
+            Mode::Any => None,
+            Mode::Validated => Some(Shape::object([("text", Shape::text())])),
+        };
+        Some(Shape::either(self.callable.iter().map(call).chain(words)))
     }
 
     /// Whether words cannot be told from a call before the answer is whole.
@@ -149,20 +156,7 @@ impl Functions {
     }
 }
 
-impl Declared {
-    fn call_schema(&self) -> Value {
-        object(&json!({"name": {"const": self.name}, "args": self.parameters}))
-    }
-}
-
-/// An object with exactly these properties.
-fn object(properties: &Value) -> Value {
-    let required: Vec<&String> =
-        properties.as_object().map(|properties| properties.keys().collect()).unwrap_or_default();
-    json!({"type": "object", "required": required, "properties": properties, "additionalProperties": false})
-}
-
-fn declared(request: &GenerateContentRequest, mistakes: &mut Mistakes) -> Vec<Declared> {
+fn declared(request: &GenerateContentRequest, mode: Option<Mode>, mistakes: &mut Mistakes) -> Vec<Declared> {
     let tools = match &request.tools {
         None => return Vec::new(),
         Some(Value::Array(tools)) => tools.as_slice(),
@@ -180,7 +174,7 @@ fn declared(request: &GenerateContentRequest, mistakes: &mut Mistakes) -> Vec<De
             }
             for (number, declaration) in value.as_array().into_iter().flatten().enumerate() {
                 let path = format!("tools[{at}].function_declarations[{number}]");
-                let Some(read) = declaration_of(declaration, &path, mistakes) else { continue };
+                let Some(read) = declaration_of(declaration, mode, &path, mistakes) else { continue };
                 if all.len() == DECLARED_MAX {
                     mistakes.refuse("tools", &format!("at most {DECLARED_MAX} functions can be declared here"));
                     return all;
@@ -196,25 +190,34 @@ fn declared(request: &GenerateContentRequest, mistakes: &mut Mistakes) -> Vec<De
     all
 }
 
-fn declaration_of(declaration: &Value, path: &str, mistakes: &mut Mistakes) -> Option<Declared> {
+fn declaration_of(declaration: &Value, mode: Option<Mode>, path: &str, mistakes: &mut Mistakes) -> Option<Declared> {
     let name = declaration["name"].as_str().filter(|name| is_name(name));
     if name.is_none() {
         let why =
             "a function's name begins with a letter or '_' and has letters, digits, '_', '.', ':' and '-', at most 128";
         mistakes.refuse(&format!("{path}.name"), why);
     }
-    let schema =
-        match (declaration.get("parameters"), field(declaration, "parametersJsonSchema", "parameters_json_schema")) {
-            (Some(schema), None) if !schema.is_null() => schema::to_json_schema(schema),
-            (_, Some(schema)) => Some(schema.clone()),
-            _ => Some(json!({"type": "object"})),
-        };
-    let schema = schema.filter(|schema| schema.is_object() && schema.to_string().len() <= schema::BYTES_MAX);
-    if schema.is_none() {
-        mistakes.refuse(&format!("{path}.parameters"), "the schema is too large, too deep or no schema");
+    let json = field(declaration, "parametersJsonSchema", "parameters_json_schema");
+    let of_google = declaration.get("parameters").filter(|schema| !schema.is_null());
+    let (at, parameters) = match (of_google, json) {
+        (Some(_), Some(_)) => {
+            mistakes.refuse(&format!("{path}.parameters_json_schema"), "give either it or parameters");
+            return None;
+        }
+        (Some(schema), None) => ("parameters", to_json_schema(schema)),
+        (None, Some(schema)) => ("parameters_json_schema", schema.clone()),
+        (None, None) => ("parameters", json!({"type": "object"})),
+    };
+    let at = format!("{path}.{at}");
+    // Where calls are the model's own words, their arguments are held to nothing.
+    let is_held = matches!(mode, Some(Mode::Any | Mode::Validated));
+    let held_to = if is_held || !parameters.is_object() { &parameters } else { &json!({"type": "object"}) };
+    let args = shape(held_to, &at, mistakes)?.objects();
+    if args.is_none() {
+        mistakes.refuse(&at, "the arguments of a function are an object");
     }
     let description = declaration["description"].as_str().unwrap_or_default().to_owned();
-    Some(Declared { name: name?.to_owned(), description, parameters: schema? })
+    Some(Declared { name: name?.to_owned(), description, parameters, args: args? })
 }
 
 fn is_name(name: &str) -> bool {
@@ -262,19 +265,38 @@ mod tests {
     }
 
     #[test]
-    fn where_a_call_is_demanded_the_answer_has_the_schema_of_one() {
-        let city = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
-        let of = |name: &str, args: Value| {
-            json!({"type": "object", "required": ["args", "name"], "properties": {"name": {"const": name}, "args": args},
-                "additionalProperties": false})
+    fn where_a_call_is_demanded_the_answer_has_the_shape_of_one() {
+        let of = |schema: Value| Shape::of_json_schema(&schema).unwrap();
+        let call = |name: &str, args: Value| {
+            let name = Shape::constant(name.into());
+            Shape::object([("name", name), ("args", of(args).objects().unwrap())])
         };
-        let both = json!({"anyOf": [of("weather", city.clone()), of("time", json!({"type": "object"}))]});
-        assert_eq!(functions("ANY").json_schema(), Some(both));
+        let city = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
+        let calls = || [call("weather", city.clone()), call("time", json!({"type": "object"}))];
+        assert_eq!(functions("ANY").shape(), Some(Shape::either(calls())));
         let only = json!({"function_calling_config": {"mode": "ANY", "allowed_function_names": ["weather"]}});
-        assert_eq!(read(weather(), only).0.unwrap().json_schema(), Some(of("weather", city)));
-        assert_eq!(functions("AUTO").json_schema(), None);
-        let validated = functions("VALIDATED").json_schema().unwrap();
-        assert_eq!(validated["anyOf"][2]["properties"], json!({"text": {"type": "string"}}));
+        let [weather_call, _] = calls();
+        assert_eq!(read(weather(), only).0.unwrap().shape(), Some(Shape::either([weather_call])));
+        assert_eq!(functions("AUTO").shape(), None);
+        let words = Shape::object([("text", Shape::text())]);
+        assert_eq!(functions("VALIDATED").shape(), Some(Shape::either(calls().into_iter().chain([words]))));
+    }
+
+    #[test]
+    fn arguments_that_are_held_to_nothing_may_have_any_schema() {
+        let odd = json!({"type": "object", "properties": {"a": {"type": "array", "uniqueItems": true}}});
+        let tools = json!([{"functionDeclarations": [{"name": "a", "parametersJsonSchema": odd}]}]);
+        let (functions, mistakes) = read(tools, mode("AUTO"));
+        assert!(functions.unwrap().instructions().contains("uniqueItems") && mistakes.is_empty(), "{mistakes:?}");
+    }
+
+    #[test]
+    fn arguments_that_refer_to_their_own_schema_are_followed() {
+        let node = json!({"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}});
+        let schema = json!({"$ref": "#/$defs/node", "$defs": {"node": node}});
+        let tools = json!([{"functionDeclarations": [{"name": "a"}, {"name": "b", "parametersJsonSchema": schema}]}]);
+        let shape = read(tools, mode("ANY")).0.unwrap().shape().unwrap();
+        assert!(shape.grammar().unwrap().gbnf().contains("next"));
     }
 
     #[test]
@@ -325,6 +347,19 @@ mod tests {
             (one(json!({"name": "a b"})), json!({}), "'tools[0].function_declarations[0].name'"),
             (one(json!({"name": "a", "parameters": 7})), json!({}), "'tools[0].function_declarations[0].parameters'"),
             (json!([{"functionDeclarations": [{"name": "a"}, {"name": "a"}]}]), json!({}), "[1].name'"),
+            (one(json!({"name": "a", "parameters": {"type": "STRING"}})), mode("ANY"), "[0].parameters'"),
+            (
+                one(
+                    json!({"name": "a", "parameters": {"type": "OBJECT", "properties": {"b": {"type": "STRING", "format": "x"}}}}),
+                ),
+                mode("ANY"),
+                "'tools[0].function_declarations[0].parameters.properties[b].format'",
+            ),
+            (
+                one(json!({"name": "a", "parametersJsonSchema": {"type": "object", "minProperties": "x"}})),
+                mode("VALIDATED"),
+                "'tools[0].function_declarations[0].parameters_json_schema.minProperties'",
+            ),
             (json!([]), mode("ANY"), "function_calling_config.mode'"),
             (weather(), mode("SOMETIMES"), "function_calling_config.mode'"),
             (weather(), json!({"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["rain"]}}), "'rain'"),

@@ -12,7 +12,6 @@ pub(crate) mod inside;
 mod list_models;
 pub(crate) mod models;
 mod prompt;
-mod schema;
 mod stream;
 mod stream_generate_content;
 mod there;

@@ -5,18 +5,20 @@
 //! text without a safety filter (labels, service tier, safety thresholds, an upper limit on thinking) is taken: a model
 //! that never thinks keeps every thinking budget, and one that rates nothing blocks nothing.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::HeaderMap;
 use keylodge_api::Status;
+use keylodge_api::gemini::schema::to_json_schema;
 use keylodge_api::gemini::{Content, GenerateContentRequest, GenerationConfig, PartData};
 use keylodge_api::proto_json::MISTAKES_MAX;
 use keylodge_api::status::FieldViolation;
-use keylodge_model::{Engine, Generate, Prompt, Role, Sampling, Turn};
+use keylodge_model::{Engine, Generate, Grammar, Prompt, Role, Sampling, Shape, ShapeMistake, Turn};
+use serde_json::Value;
 
 use super::functions::Functions;
 use super::models::default;
-use super::schema;
 use crate::Lodge;
 
 /// Mistakes found so far; more than [`MISTAKES_MAX`] are not told.
@@ -40,7 +42,7 @@ pub(super) fn of_generation(
     refuse_what_is_not_served(request, &mut mistakes);
     check_model(request.model.as_deref(), "model", name, &mut mistakes);
     check_ranges(config, &mut mistakes);
-    let json_schema = json_schema(config, functions.as_ref(), &mut mistakes);
+    let grammar = grammar(config, functions.as_ref(), &mut mistakes);
     mistakes.none()?;
 
     let cap = u32::try_from(engine.info().output_tokens_max).unwrap_or(u32::MAX);
@@ -51,7 +53,7 @@ pub(super) fn of_generation(
         sampling: sampling(config, u32::from_le_bytes(lodge.random())),
         output_tokens_max: asked.unwrap_or(cap).min(cap),
         stop: config.stop_sequences.iter().filter(|stop| !stop.is_empty()).cloned().collect(),
-        json_schema,
+        grammar,
     };
     Ok((generate, functions))
 }
@@ -196,25 +198,33 @@ fn check_ranges(config: &GenerationConfig, mistakes: &mut Mistakes) {
     }
 }
 
-/// The schema that the answer must follow, if it must follow one.
-fn json_schema(config: &GenerationConfig, functions: Option<&Functions>, mistakes: &mut Mistakes) -> Option<String> {
-    let of_call = functions.and_then(Functions::json_schema);
-    let of_answer = json_schema_of_answer(config, mistakes);
-    if of_call.is_some() && of_answer.is_some() {
-        // Google's sentence.
-        mistakes.add(
-            "generation_config.response_mime_type",
-            "Function calling with a response mime type: 'application/json' is unsupported",
-        );
+/// What the answer must follow, if it must follow anything.
+fn grammar(config: &GenerationConfig, functions: Option<&Functions>, mistakes: &mut Mistakes) -> Option<Grammar> {
+    let of_call = functions.and_then(Functions::shape);
+    let of_answer = shape_of_answer(config, mistakes);
+    let (field, shape) = match (of_call, of_answer) {
+        (Some(_), Some(_)) => {
+            // Google's sentence.
+            mistakes.add(
+                "generation_config.response_mime_type",
+                "Function calling with a response mime type: 'application/json' is unsupported",
+            );
+            return None;
+        }
+        (Some(shape), None) => ("tools", shape),
+        (None, Some(of_answer)) => of_answer,
+        (None, None) => return None,
+    };
+    match shape.grammar() {
+        Ok(grammar) => Some(grammar),
+        Err(mistake) => {
+            mistakes.refuse(&format!("{field}{}", mistake.place), &mistake.why);
+            None
+        }
     }
-    let text = of_call.map(|schema| schema.to_string());
-    if text.as_ref().is_some_and(|text| text.len() > schema::BYTES_MAX) {
-        mistakes.refuse("tools", "the schemas of the functions are too large together");
-    }
-    text.or(of_answer)
 }
 
-fn json_schema_of_answer(config: &GenerationConfig, mistakes: &mut Mistakes) -> Option<String> {
+fn shape_of_answer(config: &GenerationConfig, mistakes: &mut Mistakes) -> Option<(&'static str, Shape)> {
     let given = match (&config.response_schema, &config.response_json_schema) {
         (Some(_), Some(_)) => {
             mistakes.add(
@@ -223,8 +233,8 @@ fn json_schema_of_answer(config: &GenerationConfig, mistakes: &mut Mistakes) -> 
             );
             return None;
         }
-        (Some(schema), None) => Some(("response_schema", schema::to_json_schema(schema))),
-        (None, Some(schema)) => Some(("response_json_schema", Some(schema.clone()))),
+        (Some(schema), None) => Some(("generation_config.response_schema", Cow::Owned(to_json_schema(schema)))),
+        (None, Some(schema)) => Some(("generation_config.response_json_schema", Cow::Borrowed(schema))),
         (None, None) => None,
     };
     match config.response_mime_type.as_deref() {
@@ -242,12 +252,28 @@ fn json_schema_of_answer(config: &GenerationConfig, mistakes: &mut Mistakes) -> 
             return None;
         }
     }
-    let Some((field, schema)) = given else { return Some(r#"{"type": "object"}"#.to_owned()) };
-    let text = schema.map(|schema| schema.to_string()).filter(|text| text.len() <= schema::BYTES_MAX);
-    if text.is_none() {
-        mistakes.refuse(&format!("generation_config.{field}"), "the schema is too large, too deep or no schema");
+    let Some((field, schema)) = given else { return Some(("generation_config", Shape::any_object())) };
+    Some((field, shape(&schema, field, mistakes)?))
+}
+
+/// The largest schema that is taken, in bytes of JSON.
+const SCHEMA_BYTES_MAX: usize = 16 * 1024;
+
+/// A JSON Schema that this field has, unless it cannot be followed.
+pub(super) fn shape(schema: &Value, field: &str, mistakes: &mut Mistakes) -> Option<Shape> {
+    if schema.to_string().len() > SCHEMA_BYTES_MAX {
+        mistakes.refuse(field, "the schema is too large");
+        return None;
     }
-    text
+    match Shape::of_json_schema(schema) {
+        Ok(shape) => Some(shape),
+        Err(found) => {
+            for ShapeMistake { place, why } in found {
+                mistakes.refuse(&format!("{field}{place}"), &why);
+            }
+            None
+        }
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "sampling needs no more than single precision")]

@@ -108,3 +108,54 @@ fn a_script_with_mistakes_is_not_started_and_every_mistake_is_named() {
         assert!(stderr.contains(mistake), "{mistake} in:\n{stderr}");
     }
 }
+
+#[cfg(feature = "embedded-model")]
+mod with_the_real_model {
+    use super::*;
+    use crate::support::server::{Server, with_model};
+
+    fn ask(server: &Server, more: &Value) -> crate::support::http::Answer {
+        let mut body = contents("What is the weather in Paris? Turn the light in the hall down.");
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        server.call(&post(format!("/v1beta/models/{MODEL}:generateContent"), &body).key(&server.key()))
+    }
+
+    #[test]
+    fn a_demanded_call_and_a_demanded_shape_are_what_comes() {
+        let server = with_model().up().ready();
+        let lamp = json!({"type": "OBJECT", "required": ["brightness"], "propertyOrdering": ["room", "brightness"],
+            "properties": {"brightness": {"type": "NUMBER", "minimum": 0, "maximum": 1},
+                "room": {"type": "STRING", "enum": ["kitchen", "hall"], "nullable": true}}});
+        let tools = json!([{"functionDeclarations": [
+            {"name": "set_lamp", "description": "Sets a lamp.", "parameters": lamp}, {"name": "weather"}]}]);
+        let any = json!({"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["set_lamp"]}});
+
+        let called = ask(&server, &json!({"tools": tools, "toolConfig": any})).good().json();
+        let shaped = json!({"responseMimeType": "application/json", "responseSchema": lamp, "seed": 5});
+        let shaped = ask(&server, &json!({"generationConfig": shaped})).good().json();
+
+        let call = &called["candidates"][0]["content"]["parts"][0]["functionCall"];
+        assert_eq!((&call["name"], &called["candidates"][0]["finishReason"]), (&json!("set_lamp"), &json!("STOP")));
+        let text = shaped["candidates"][0]["content"]["parts"][0]["text"].as_str().unwrap();
+        for said in [&call["args"], &serde_json::from_str(text).unwrap()] {
+            assert!(said["brightness"].as_f64().is_some_and(|value| (0.0..=1.0).contains(&value)), "{said}");
+            assert!(["kitchen", "hall"].iter().any(|room| said["room"] == *room) || said["room"].is_null(), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_schema_that_cannot_be_followed_is_refused_where_it_stands() {
+        let server = with_model().up();
+        let schema = json!({"type": "object", "properties": {"tags": {"type": "array", "uniqueItems": true}}});
+
+        let refused = ask(
+            &server,
+            &json!({"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": schema}}),
+        );
+
+        let error = &refused.json()["error"];
+        assert_eq!((refused.status, &error["status"]), (400, &json!("INVALID_ARGUMENT")), "{error}");
+        let field = "generation_config.response_json_schema.properties[tags].uniqueItems";
+        assert_eq!(error["details"][0]["fieldViolations"][0]["field"], field, "{error}");
+    }
+}

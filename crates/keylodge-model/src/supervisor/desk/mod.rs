@@ -20,8 +20,6 @@ use crate::{Embedding, Event, Gauges, Generate, ModelError, Prompt};
 
 /// Counts that may be in flight at once; each is quick.
 const COUNTS_MAX: usize = 64;
-/// The C++ that reads schemas should not be given a book.
-const SCHEMA_BYTES_MAX: usize = 64 << 10;
 
 pub(super) struct Desk {
     /// Generations or embeddings; a desk has one kind.
@@ -89,10 +87,6 @@ impl Desk {
         self: &Arc<Self>,
         request: Generate,
     ) -> Result<(Answer, oneshot::Receiver<Result<u64, ModelError>>), ModelError> {
-        if let Some(schema) = request.json_schema.as_ref().filter(|schema| schema.len() > SCHEMA_BYTES_MAX) {
-            let reason = format!("it has {} bytes; at most {SCHEMA_BYTES_MAX} are read", schema.len());
-            return Err(ModelError::BadSchema { reason });
-        }
         // Enough for every token, the end, and one error: a slow reader never makes the worker wait, and never needs more.
         let capacity = usize::try_from(request.output_tokens_max).unwrap_or(usize::MAX).saturating_add(2);
         let (events, receiver) = mpsc::channel(capacity.min(mpsc_capacity_max()));

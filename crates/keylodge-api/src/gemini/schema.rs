@@ -1,0 +1,126 @@
+//! `Schema`, Google's subset of OpenAPI, in the words of JSON Schema.
+
+use serde_json::{Map, Value, json};
+
+/// Says a schema in the words of JSON Schema: types in lower case, numbers that came as strings, `nullable` as a type.
+/// `propertyOrdering` stays, as Google takes it in JSON Schema too; words that only describe are left out. What is no
+/// schema stays as it is, for whoever reads the result to refuse.
+#[must_use]
+pub fn to_json_schema(schema: &Value) -> Value {
+    let Some(given) = schema.as_object() else { return schema.clone() };
+    let mut json = Map::new();
+    for (name, value) in given.iter().filter(|(_, value)| !value.is_null()) {
+        let Some((name, value)) = keyword(name, value) else { continue };
+        json.insert(name.to_owned(), value);
+    }
+    if given.get("nullable").and_then(Value::as_bool).unwrap_or(false) {
+        return or_null(json);
+    }
+    Value::Object(json)
+}
+
+fn keyword(name: &str, value: &Value) -> Option<(&'static str, Value)> {
+    Some(match name {
+        "type" if value == "TYPE_UNSPECIFIED" => return None,
+        "type" => ("type", value.as_str().map_or_else(|| value.clone(), |name| name.to_ascii_lowercase().into())),
+        "items" => ("items", to_json_schema(value)),
+        "anyOf" | "any_of" => (
+            "anyOf",
+            match value {
+                Value::Array(schemas) => schemas.iter().map(to_json_schema).collect(),
+                _ => value.clone(),
+            },
+        ),
+        "properties" => ("properties", each(value)),
+        "defs" | "$defs" => ("$defs", each(value)),
+        "ref" | "$ref" => ("$ref", reference(value)),
+        "additionalProperties" | "additional_properties" => ("additionalProperties", to_json_schema(value)),
+        // int64 in proto JSON, so strings now and then.
+        "minItems" | "min_items" => ("minItems", whole(value)),
+        "maxItems" | "max_items" => ("maxItems", whole(value)),
+        "minLength" | "min_length" => ("minLength", whole(value)),
+        "maxLength" | "max_length" => ("maxLength", whole(value)),
+        "minProperties" | "min_properties" => ("minProperties", whole(value)),
+        "maxProperties" | "max_properties" => ("maxProperties", whole(value)),
+        "propertyOrdering" | "property_ordering" => ("propertyOrdering", value.clone()),
+        "enum" => ("enum", value.clone()),
+        "required" => ("required", value.clone()),
+        "minimum" => ("minimum", value.clone()),
+        "maximum" => ("maximum", value.clone()),
+        "pattern" => ("pattern", value.clone()),
+        "format" => ("format", value.clone()),
+        // title, description, default, example.
+        _ => return None,
+    })
+}
+
+fn each(schemas: &Value) -> Value {
+    match schemas {
+        Value::Object(schemas) => {
+            Value::Object(schemas.iter().map(|(name, schema)| (name.clone(), to_json_schema(schema))).collect())
+        }
+        _ => schemas.clone(),
+    }
+}
+
+/// `defs` is `$defs` here.
+fn reference(pointer: &Value) -> Value {
+    match pointer.as_str().and_then(|pointer| pointer.strip_prefix("#/defs/")) {
+        Some(name) => format!("#/$defs/{name}").into(),
+        None => pointer.clone(),
+    }
+}
+
+fn whole(value: &Value) -> Value {
+    value.as_str().and_then(|text| text.parse::<u64>().ok()).map_or_else(|| value.clone(), Value::from)
+}
+
+fn or_null(mut json: Map<String, Value>) -> Value {
+    // Definitions stay where references look for them.
+    let defs = json.remove("$defs").map(|defs| ("$defs".to_owned(), defs));
+    let either = json!([json, {"type": "null"}]);
+    Value::Object(defs.into_iter().chain([("anyOf".to_owned(), either)]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(schema: &Value, expected: &Value) {
+        assert_eq!(&to_json_schema(schema), expected, "{schema}");
+    }
+
+    #[test]
+    fn a_schema_of_googles_reads_as_json_schema() {
+        check(
+            &json!({"type": "OBJECT", "propertyOrdering": ["name"], "description": "a person", "min_properties": 1,
+                "properties": {"name": {"type": "STRING", "format": "date", "example": "x"}, "description": {},
+                    "tags": {"type": "ARRAY", "max_items": "3", "items": {"type": "STRING", "maxLength": "9"}}},
+                "required": ["name"]}),
+            &json!({"type": "object", "propertyOrdering": ["name"], "minProperties": 1,
+                "properties": {"name": {"type": "string", "format": "date"}, "description": {},
+                    "tags": {"type": "array", "maxItems": 3, "items": {"type": "string", "maxLength": 9}}},
+                "required": ["name"]}),
+        );
+    }
+
+    #[test]
+    fn what_may_be_null_says_so() {
+        let null = json!({"type": "null"});
+        check(
+            &json!({"type": "STRING", "nullable": true, "enum": ["a"]}),
+            &json!({"anyOf": [{"type": "string", "enum": ["a"]}, null]}),
+        );
+        check(
+            &json!({"ref": "#/defs/a", "nullable": true, "defs": {"a": {"type": "STRING"}}}),
+            &json!({"anyOf": [{"$ref": "#/$defs/a"}, null], "$defs": {"a": {"type": "string"}}}),
+        );
+    }
+
+    #[test]
+    fn what_is_no_schema_stays_what_it_is() {
+        for odd in [json!(5), json!({"minItems": "many", "items": "STRING", "properties": [], "anyOf": {}})] {
+            check(&odd, &odd);
+        }
+    }
+}
