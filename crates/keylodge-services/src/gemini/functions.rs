@@ -99,7 +99,7 @@ impl Functions {
     /// What the model is told.
     pub(super) fn instructions(&self) -> String {
         let listed = self.callable.iter().map(|declared| {
-            let Declared { name, description, parameters } = declared;
+            let Declared { name, description, parameters, .. } = declared;
             json!({"name": name, "description": description, "parameters": parameters}).to_string()
         });
         let functions = listed.collect::<Vec<_>>().join("\n");
