@@ -7,11 +7,11 @@ pub(super) const KEY_BYTES_MAX: usize = b"interaction_id".len() * 6;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Names {
     #[default]
-    OfGemini,
+    Gemini,
     /// Those of an interaction.
-    OfInteraction,
+    Interaction,
     /// Those of an event, which may have an interaction in it.
-    OfEvents,
+    Events,
 }
 
 /// A part of an answer.
@@ -45,10 +45,10 @@ impl Names {
 
     fn of_plain(self, key: &[u8]) -> Part {
         match (self, key) {
-            (Self::OfGemini, b"usageMetadata") | (Self::OfInteraction, b"usage") => Part::Usage,
-            (Self::OfInteraction, b"id") | (Self::OfEvents, b"interaction_id") => Part::Text(Mark::Id),
-            (Self::OfInteraction, b"status") => Part::Text(Mark::Status),
-            (Self::OfEvents, b"interaction") => Part::Interaction,
+            (Self::Gemini, b"usageMetadata") | (Self::Interaction, b"usage") => Part::Usage,
+            (Self::Interaction, b"id") | (Self::Events, b"interaction_id") => Part::Text(Mark::Id),
+            (Self::Interaction, b"status") => Part::Text(Mark::Status),
+            (Self::Events, b"interaction") => Part::Interaction,
             _ => Part::Other,
         }
     }

@@ -55,15 +55,15 @@ impl UsageReader {
     /// A reader for one answer.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { kind, names: Names::OfGemini, line: Line::Start(0), scan: Scan::default() }
+        Self { kind, names: Names::Gemini, line: Line::Start(0), scan: Scan::default() }
     }
 
     /// A reader for one answer of the Interactions API.
     #[must_use]
     pub fn of_interaction(kind: Kind) -> Self {
         let names = match kind {
-            Kind::Json => Names::OfInteraction,
-            Kind::Sse => Names::OfEvents,
+            Kind::Json => Names::Interaction,
+            Kind::Sse => Names::Events,
         };
         Self { names, scan: Scan { names, ..Scan::default() }, ..Self::new(kind) }
     }
@@ -87,8 +87,8 @@ impl UsageReader {
         }
         let usage: Value = serde_json::from_slice(&self.scan.last).ok()?;
         let read = match self.names {
-            Names::OfGemini => Tokens::of_metadata,
-            Names::OfInteraction | Names::OfEvents => Tokens::of_interaction,
+            Names::Gemini => Tokens::of_metadata,
+            Names::Interaction | Names::Events => Tokens::of_interaction,
         };
         usage.as_object().map(read)
     }
@@ -365,7 +365,7 @@ impl Scan {
         self.mode = Mode::Between;
         if self.in_key {
             self.in_key = false;
-            let names = if self.is_inside { Names::OfInteraction } else { self.names };
+            let names = if self.is_inside { Names::Interaction } else { self.names };
             self.field = Field::Colon(names.part(&self.key));
         }
         let Some(mark) = self.mark.take() else { return };
