@@ -122,6 +122,11 @@ impl Bill {
         Asked { target, caller: std::mem::take(&mut self.caller), began: self.began }
     }
 
+    /// The model whose tokens are counted, where that is known only after limits were asked.
+    pub(crate) fn of_model(&mut self, model: &str) {
+        self.model = Some(model.into());
+    }
+
     /// The model that was called, if one was.
     pub(crate) fn model(&self) -> Option<&Arc<str>> {
         self.model.as_ref()

@@ -2,6 +2,8 @@
 //!
 //! They have a file of their own. Writing one is a write to the disk, which a revocation must not wait for.
 
+mod relayed;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
 use crate::error::{OpenFileError, StoreError};
 use crate::file::{self, File};
 use crate::vault::Sealed;
+pub use relayed::RelayedRecord;
 
 /// How many reads go on at a time.
 const READERS: u32 = 2;
@@ -33,7 +36,7 @@ const CHAINED: &str = "FROM chain JOIN interactions i ON i.id = link WHERE i.pro
 /// What the file is opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InteractionsOptions {
-    /// How many a project may keep. With one more, its oldest goes.
+    /// How many a project may keep, here and at upstreams each. With one more, its oldest goes.
     pub per_project_max: u32,
 }
 
@@ -72,7 +75,10 @@ impl Interactions {
     /// # Errors
     /// When the file cannot be opened, or a newer Keylodge wrote its schema.
     pub async fn open(file: &Path, options: InteractionsOptions) -> Result<Self, OpenFileError> {
-        let steps = [(1, "start", include_str!("../migrations/interactions/0001_start.sql"))];
+        let steps = [
+            (1, "start", include_str!("../migrations/interactions/0001_start.sql")),
+            (2, "relayed", include_str!("../migrations/interactions/0002_relayed.sql")),
+        ];
         let file = file::open(file, &steps, CACHE, READERS).await?;
         Ok(Self(Arc::new((file, options))))
     }
@@ -156,7 +162,7 @@ impl Interactions {
         let sql = format!("{CHAIN} SELECT coalesce(sum(length(i.said)), 0) AS bytes {CHAINED}");
         let row = sqlx::query(AssertSqlSafe(sql));
         let row = row.bind(id).bind(signed(project)).bind(now.micros()).bind(longest);
-        let bytes: i64 = column(&row.fetch_one(&self.0.0.readers).await?, "bytes")?;
+        let bytes: i64 = column(TABLE, &row.fetch_one(&self.0.0.readers).await?, "bytes")?;
         u64::try_from(bytes).map_err(|_| contradiction("said"))
     }
 
@@ -196,14 +202,14 @@ impl Interactions {
         let rows = sqlx::query("SELECT * FROM interactions WHERE in_progress = 1 ORDER BY id");
         let rows = rows.fetch_all(&self.0.0.readers).await?;
         let own = |row| {
-            let number: i64 = column(row, "project")?;
+            let number: i64 = column(TABLE, row, "project")?;
             let project = ProjectNumber::parse(&number.to_string()).map_err(|_| contradiction("project"))?;
             record(row, project)
         };
         rows.iter().map(own).collect()
     }
 
-    /// Removes those whose time is over at `now`. Gives how many that were.
+    /// Removes those whose time is over at `now`, also of those that upstreams have. Gives how many that were.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -216,7 +222,7 @@ impl Interactions {
             let over = over.bind(now.micros()).bind(AT_ONCE).execute(&self.0.0.writer).await?.rows_affected();
             purged += over;
             if over < u64::from(AT_ONCE) {
-                return Ok(purged);
+                return Ok(purged + self.purge_relayed(now).await?);
             }
         }
     }
@@ -236,26 +242,28 @@ fn signed(project: ProjectNumber) -> i64 {
     i64::try_from(project.get()).unwrap_or(i64::MAX)
 }
 
+const TABLE: &str = "interactions";
+
 fn contradiction(column: &'static str) -> StoreError {
-    StoreError::Contradiction { table: "interactions", column }
+    StoreError::Contradiction { table: TABLE, column }
 }
 
-fn column<'row, T>(row: &'row SqliteRow, name: &'static str) -> Result<T, StoreError>
+fn column<'row, T>(table: &'static str, row: &'row SqliteRow, column: &'static str) -> Result<T, StoreError>
 where
     T: sqlx::Decode<'row, Sqlite> + sqlx::Type<Sqlite>,
 {
-    row.try_get(name).map_err(|_| contradiction(name))
+    row.try_get(column).map_err(|_| StoreError::Contradiction { table, column })
 }
 
 fn record(row: &SqliteRow, project: ProjectNumber) -> Result<InteractionRecord, StoreError> {
-    let time = |name| column::<i64>(row, name).map(Timestamp::from_micros);
+    let time = |name| column::<i64>(TABLE, row, name).map(Timestamp::from_micros);
     Ok(InteractionRecord {
-        id: column(row, "id")?,
+        id: column(TABLE, row, "id")?,
         project,
-        previous: column(row, "previous")?,
-        in_progress: column::<i64>(row, "in_progress")? != 0,
+        previous: column(TABLE, row, "previous")?,
+        in_progress: column::<i64>(TABLE, row, "in_progress")? != 0,
         created_at: time("created_at")?,
         expires_at: time("expires_at")?,
-        said: Sealed::from_bytes(column(row, "said")?),
+        said: Sealed::from_bytes(column(TABLE, row, "said")?),
     })
 }

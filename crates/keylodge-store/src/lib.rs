@@ -41,7 +41,7 @@ pub use error::{
     CredentialError, KeyError, OpenError, OpenFileError, OperatorError, PolicyError, ProjectError, StoreError,
 };
 #[cfg(feature = "sqlite")]
-pub use interactions::{InteractionRecord, Interactions, InteractionsOptions};
+pub use interactions::{InteractionRecord, Interactions, InteractionsOptions, RelayedRecord};
 #[cfg(feature = "sqlite")]
 pub use meter::{Meter, MeterOptions};
 pub use record::{

@@ -178,7 +178,7 @@ impl Pool {
     pub fn choose(&mut self, model: Option<&str>, now: Timestamp) -> Choice {
         self.turn += 1;
         if self.is_lone() {
-            return self.projects[0].take(0, self.turn);
+            return Choice::Take(self.projects[0].take(0, self.turn));
         }
         let mut best: Option<(u64, u64, usize, usize)> = None;
         let mut soonest: Option<(Duration, Why)> = None;
@@ -200,10 +200,21 @@ impl Pool {
             }
         }
         match (best, soonest) {
-            (Some((_, _, project, seat)), _) => self.projects[project].take(seat, self.turn),
+            (Some((_, _, project, seat)), _) => Choice::Take(self.projects[project].take(seat, self.turn)),
             (None, Some((wait, why))) => Choice::Wait(wait, why),
             (None, None) => Choice::Without,
         }
+    }
+
+    /// The credential for something that was made with this one and is found by its account alone: the same, or another of
+    /// its quota project. It goes whatever the upstream said of it last, as nobody else can go; none where the account has
+    /// no credential here any more.
+    pub fn choose_of(&mut self, member: &Member, now: Timestamp) -> Option<Ticket> {
+        self.turn += 1;
+        let project = self.projects.iter_mut().find(|project| project.seats[0].member.shares_with(member))?;
+        let fares = |seat: &Seat| (seat.left(now).is_some(), seat.in_flight, seat.chosen);
+        let (seat, _) = project.seats.iter().enumerate().min_by_key(|(_, seat)| fares(seat))?;
+        Some(project.take(seat, self.turn))
     }
 
     /// Takes in what the upstream answered to a call for this model. Gives whether a trouble began that was not known.
@@ -285,12 +296,12 @@ impl Member {
 }
 
 impl Project {
-    fn take(&mut self, seat: usize, turn: u64) -> Choice {
+    fn take(&mut self, seat: usize, turn: u64) -> Ticket {
         self.chosen = turn;
         let seat = &mut self.seats[seat];
         seat.chosen = turn;
         seat.in_flight = seat.in_flight.saturating_add(1);
-        Choice::Take(Ticket { seat: seat.number, turn })
+        Ticket { seat: seat.number, turn }
     }
 
     /// How long it cools down yet for a model; for a call without one, as long as it does for any.

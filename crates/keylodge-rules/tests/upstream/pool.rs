@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use keylodge_rules::upstream::{Answered, Choice, Pool, State, Ticket, Why};
+use keylodge_rules::upstream::{Answered, Choice, Member, Pool, State, Ticket, Why};
 
 use crate::{SECOND, at, members, pool, taken};
 
@@ -265,4 +265,25 @@ fn models_that_callers_name_do_not_fill_the_memory() {
 
     assert_eq!(pool.standings(at(SECOND))[0].state, State::Cooling { until: at(60 * SECOND), models: Vec::new() });
     assert_eq!(choose(&mut pool, Some("one-more")).0, "b1", "the whole project cools down");
+}
+
+#[test]
+fn what_an_account_made_goes_with_that_account_alone_while_it_has_a_credential() {
+    let mut pool = pool(&["a1@a", "a2@a", "b1@b", "c1@"]);
+    let member = |id: &str, quota_project: &str| Member { id: id.to_owned(), quota_project: quota_project.to_owned() };
+    let with = |pool: &mut Pool, of: &Member| {
+        let ticket = pool.choose_of(of, at(Duration::ZERO))?;
+        pool.answered(ticket, FLASH, TOO_MANY, at(Duration::ZERO));
+        pool.give_back(ticket);
+        Some(pool.member(ticket)?.id.clone())
+    };
+
+    let a1 = member("a1", "a");
+    assert_eq!(with(&mut pool, &a1).as_deref(), Some("a1"));
+    assert_eq!(with(&mut pool, &a1).as_deref(), Some("a2"), "it is the same account, cooling down or not");
+    let c1 = member("c1", "");
+    assert_eq!(with(&mut pool, &c1).as_deref(), Some("c1"));
+    assert_eq!(with(&mut pool, &c1).as_deref(), Some("c1"), "nobody else can go");
+    assert_eq!(with(&mut pool, &member("gone", "")), None);
+    assert_eq!(with(&mut pool, &member("gone", "b")).as_deref(), Some("b1"), "the account has another credential");
 }

@@ -14,7 +14,7 @@ pub(crate) mod models;
 mod prompt;
 mod stream;
 mod stream_generate_content;
-mod there;
+pub(crate) mod there;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -204,7 +204,7 @@ async fn afford(
 }
 
 /// Says in an answer that its length was clamped.
-fn with_clamp(mut response: Response, clamped: Option<u32>) -> Response {
+pub(crate) fn with_clamp(mut response: Response, clamped: Option<u32>) -> Response {
     if let Some(tokens) = clamped {
         response.headers_mut().insert(CLAMPED_HEADER, tokens.into());
     }
@@ -222,7 +222,7 @@ fn with_embedder(response: Response, embedder: &Embedder) -> Response {
 }
 
 /// Marks an answer with the upstream it came from.
-fn with_upstream(response: Response, upstream: &Upstream) -> Response {
+pub(crate) fn with_upstream(response: Response, upstream: &Upstream) -> Response {
     marked(response, &upstream.name)
 }
 

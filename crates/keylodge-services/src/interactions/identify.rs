@@ -3,18 +3,26 @@
 use http::{Method, Uri};
 use keylodge_api::{Code, Envelope, Status};
 use keylodge_gate::Target;
+use percent_encoding::percent_decode_str;
 
 /// A call. Ids are as callers wrote them: one that was never given is not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Create,
-    Get(String),
-    Delete(String),
-    Cancel(String),
+    /// About the interaction of this id.
+    OfOne(OfOne, String),
+}
+
+/// What is wanted of one interaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OfOne {
+    Get,
+    Delete,
+    Cancel,
 }
 
 /// The longest id that is looked up.
-const ID_CHARS_MAX: usize = 256;
+pub(super) const ID_CHARS_MAX: usize = 256;
 
 /// Reads method and path, as `/v1/interactions/ID/cancel`, into the version and the call.
 pub(super) fn call(method: &Method, uri: &Uri) -> Result<(String, Call), Status> {
@@ -29,12 +37,15 @@ pub(super) fn call(method: &Method, uri: &Uri) -> Result<(String, Call), Status>
     };
     let (version, rest) = uri.path().trim_matches('/').split_once("/interactions").ok_or_else(unknown)?;
     let mut pieces = rest.trim_matches('/').split('/').filter(|piece| !piece.is_empty());
-    let id = |id: &str| id.chars().take(ID_CHARS_MAX + 1).collect();
+    let of_one = |verb, id: &str| {
+        let id = percent_decode_str(id).decode_utf8_lossy();
+        Call::OfOne(verb, id.chars().take(ID_CHARS_MAX + 1).collect())
+    };
     let call = match (method, pieces.next(), pieces.next(), pieces.next()) {
         (&Method::POST, None, None, None) => Call::Create,
-        (&Method::GET, Some(name), None, None) => Call::Get(id(name)),
-        (&Method::DELETE, Some(name), None, None) => Call::Delete(id(name)),
-        (&Method::POST, Some(name), Some("cancel"), None) => Call::Cancel(id(name)),
+        (&Method::GET, Some(name), None, None) => of_one(OfOne::Get, name),
+        (&Method::DELETE, Some(name), None, None) => of_one(OfOne::Delete, name),
+        (&Method::POST, Some(name), Some("cancel"), None) => of_one(OfOne::Cancel, name),
         _ => return Err(unknown()),
     };
     Ok((version.to_owned(), call))
@@ -47,9 +58,9 @@ pub(crate) fn target(method: &Method, uri: &Uri) -> Result<Target, Status> {
     let (version, call) = call(method, uri)?;
     let rpc = match call {
         Call::Create => "CreateInteraction",
-        Call::Get(_) => "GetInteraction",
-        Call::Delete(_) => "DeleteInteraction",
-        Call::Cancel(_) => "CancelInteraction",
+        Call::OfOne(OfOne::Get, _) => "GetInteraction",
+        Call::OfOne(OfOne::Delete, _) => "DeleteInteraction",
+        Call::OfOne(OfOne::Cancel, _) => "CancelInteraction",
     };
     let method = format!("google.ai.generativelanguage.{version}.InteractionsService.{rpc}");
     Ok(Target::new(method).enveloped(Envelope::Word))
@@ -67,9 +78,11 @@ mod tests {
         };
         check(Method::POST, "/v1/interactions", Some(Call::Create));
         check(Method::POST, "/v1beta/interactions/", Some(Call::Create));
-        check(Method::GET, "/v1beta/interactions/v1_a-b", Some(Call::Get("v1_a-b".to_owned())));
-        check(Method::DELETE, "/v1/interactions/v1_a", Some(Call::Delete("v1_a".to_owned())));
-        check(Method::POST, "/v1/interactions/v1_a/cancel", Some(Call::Cancel("v1_a".to_owned())));
+        let of_one = |verb, id: &str| Some(Call::OfOne(verb, id.to_owned()));
+        check(Method::GET, "/v1beta/interactions/v1_a-b", of_one(OfOne::Get, "v1_a-b"));
+        check(Method::GET, "/v1beta/interactions/v1_a%3D%2Fb", of_one(OfOne::Get, "v1_a=/b"));
+        check(Method::DELETE, "/v1/interactions/v1_a", of_one(OfOne::Delete, "v1_a"));
+        check(Method::POST, "/v1/interactions/v1_a/cancel", of_one(OfOne::Cancel, "v1_a"));
         for (method, path) in [
             (Method::GET, "/v1/interactions"),
             (Method::POST, "/v1/interactions/a"),

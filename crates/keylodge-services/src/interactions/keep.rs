@@ -143,6 +143,6 @@ fn open(lodge: &Lodge, record: &InteractionRecord) -> Result<Kept, Fault> {
     })
 }
 
-fn away(error: &StoreError) -> Fault {
+pub(super) fn away(error: &StoreError) -> Fault {
     Fault::of_status(&failure::store(error))
 }

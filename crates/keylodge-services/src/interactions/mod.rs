@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What is asked goes to the Gemini surface in its own words ([`crate::gemini::inside`]), so that limits, engines and
-//! upstreams are the same. An answer grows in an [`Interaction`]; events are told from it ([`events`]); it is kept
+//! upstreams are the same; but where a server of Gemini's answers, it goes there as it is ([`relayed`]). An answer grows in an [`Interaction`]; events are told from it ([`events`]); it is kept
 //! ([`keep`]) before its end is said.
 
 pub(crate) mod background;
@@ -17,6 +17,7 @@ mod fault;
 mod identify;
 mod interaction;
 pub(crate) mod keep;
+mod relayed;
 mod request;
 mod revision;
 mod streams;
@@ -26,6 +27,7 @@ use axum::extract::State;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use http::Request;
 use keylodge_api::Envelope;
 use keylodge_gate::{Pass, Surface};
@@ -34,6 +36,7 @@ use serde_json::{Value, json};
 
 use crate::bill::outcome;
 use crate::calling::Calling;
+use crate::gemini;
 use crate::gemini::identify::Verb;
 use crate::gemini::inside::{Heard, Said, Unanswered};
 use crate::query::Query;
@@ -41,8 +44,8 @@ use crate::{Lodge, wire};
 use background::{Background, Begun, Place};
 use events::Told;
 use fault::{Fault, Word};
-use identify::Call;
 pub(crate) use identify::target;
+use identify::{Call, OfOne};
 use interaction::Interaction;
 use keep::{Keeping, Kept};
 use request::Create;
@@ -76,6 +79,15 @@ impl From<Unanswered> for Failure {
     }
 }
 
+impl From<gemini::Failure> for Failure {
+    fn from(failure: gemini::Failure) -> Self {
+        match failure {
+            gemini::Failure::Status(status) => Self::Fault(Fault::of_status(&status)),
+            gemini::Failure::Refused(refusal) => Self::Refused(refusal),
+        }
+    }
+}
+
 /// Answers a call that the gate let through, unless a limit has no room for it.
 pub(crate) async fn handle(State(state): State<Conversations>, pass: Pass, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
@@ -86,9 +98,7 @@ pub(crate) async fn handle(State(state): State<Conversations>, pass: Pass, reque
     let mut calling = Calling::new(&state.lodge, &state.surface, parts, pass, version);
     let answered = match call {
         Call::Create => create(&mut calling, body).await,
-        Call::Get(id) => of_one(&calling, get(&calling, &id)).await,
-        Call::Delete(id) => of_one(&calling, delete(&calling, &id)).await,
-        Call::Cancel(id) => of_one(&calling, cancel(&calling, &id)).await,
+        Call::OfOne(verb, id) => of_one(&calling, verb, &id, body).await,
     };
     match answered {
         Ok(response) => response,
@@ -98,15 +108,20 @@ pub(crate) async fn handle(State(state): State<Conversations>, pass: Pass, reque
 }
 
 /// A call about one interaction, counted like any other.
-async fn of_one(
-    calling: &Calling<'_>,
-    answering: impl Future<Output = Result<Response, Fault>>,
-) -> Result<Response, Failure> {
+async fn of_one(calling: &Calling<'_>, verb: OfOne, id: &str, body: Body) -> Result<Response, Failure> {
     let mut bill = calling.bill().await?;
-    let answered = match revision::check(calling.headers()) {
-        Ok(()) => answering.await,
-        Err(fault) => Err(fault),
+    let answering = async {
+        revision::check(calling.headers())?;
+        if let Some(owned) = relayed::find(calling.lodge, calling.pass.project(), id).await? {
+            return relayed::pass_on(calling, verb, &owned, body, &mut bill).await;
+        }
+        match verb {
+            OfOne::Get => get(calling, id).await,
+            OfOne::Delete => delete(calling, id).await,
+            OfOne::Cancel => cancel(calling, id).await,
+        }
     };
+    let answered = answering.await;
     if let Some(bill) = &mut bill {
         bill.outcome = answered.as_ref().map_or_else(|fault| outcome(fault.http), |_| "ok");
     }
@@ -116,7 +131,8 @@ async fn of_one(
 async fn create(calling: &mut Calling<'_>, body: Body) -> Result<Response, Failure> {
     let lodge = calling.lodge;
     let create = match asked(calling, body).await {
-        Ok(create) => create,
+        Ok(Asked::Here(create)) => *create,
+        Ok(Asked::There(wanted)) => return relayed::create(calling, wanted).await,
         Err(Failure::Fault(fault)) => {
             calling.count(fault.http).await?;
             return Err(fault.into());
@@ -164,17 +180,29 @@ async fn create(calling: &mut Calling<'_>, body: Body) -> Result<Response, Failu
     Ok(response)
 }
 
+/// What is asked, and of whom.
+enum Asked<'lodge> {
+    /// Answered by the Gemini surface, in its words.
+    Here(Box<Create>),
+    There(relayed::Wanted<'lodge>),
+}
+
 /// What is asked, if the gate lets this key ask it of this model.
-async fn asked(calling: &mut Calling<'_>, body: Body) -> Result<Create, Failure> {
+async fn asked<'lodge>(calling: &mut Calling<'lodge>, body: Body) -> Result<Asked<'lodge>, Failure> {
     let lodge = calling.lodge;
     let read = wire::bytes(lodge, body).await;
     revision::check(calling.headers())?;
-    let create = read.and_then(|bytes| request::read(&bytes)).map_err(|status| Fault::of_status(&status))?;
+    let bytes = Bytes::from(read.map_err(|status| Fault::of_status(&status))?);
+    if let Some(wanted) = relayed::wanted(lodge, &bytes)? {
+        calling.of_model(&wanted.name, None)?;
+        return Ok(Asked::There(wanted));
+    }
+    let create = request::read(&bytes).map_err(|status| Fault::of_status(&status))?;
     calling.of_model(&create.model, None)?;
     if create.in_background {
         calling.without_timeout();
     }
-    Ok(create)
+    Ok(Asked::Here(Box::new(create)))
 }
 
 /// The body of generateContent that asks it, and room in the background where that is wanted.

@@ -10,6 +10,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use keylodge_rules::upstream::Member;
 use tokio::time::{Sleep, sleep};
 
 use super::count::Counting;
@@ -81,6 +82,16 @@ pub enum Answer {
     Relayed(Relayed),
     /// From one of our own surfaces.
     Own(Body),
+}
+
+impl Answer {
+    /// Which of our accounts a call went with, while its answer is on the way.
+    pub(crate) fn account(&self) -> Option<Member> {
+        match self {
+            Self::Relayed(body) => body.chosen.as_ref()?.member(),
+            Self::Whole(_) | Self::Own(_) => None,
+        }
+    }
 }
 
 impl From<Vec<u8>> for Answer {

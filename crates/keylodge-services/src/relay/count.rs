@@ -26,7 +26,8 @@ struct Reading {
     reserved: Option<Reserved>,
     /// Whether its bytes are what they say: no encoding lies over them.
     is_plain: bool,
-    ending: Ending,
+    /// None where nothing can be added to an answer: one of the Interactions API tells its counts with its last event.
+    ending: Option<Ending>,
 }
 
 /// What is counted of an answer.
@@ -37,14 +38,28 @@ pub(crate) enum Counts {
     /// The tokens that an answer of the Gemini API tells of, too. One that ends without a word of them is charged all that
     /// was reserved, if something was. Of one that breaks off before, it is what its bytes can be at most, and no more.
     Tokens(Option<Reserved>),
+    /// The same for an answer of the Interactions API.
+    OfInteraction(Option<Reserved>),
+}
+
+impl Counts {
+    /// What was reserved for the tokens that are counted, if something was.
+    pub(super) const fn reserved(&self) -> Option<Reserved> {
+        match self {
+            Self::Calls => None,
+            Self::Tokens(reserved) | Self::OfInteraction(reserved) => *reserved,
+        }
+    }
 }
 
 impl Counting {
     pub(super) fn new(bill: Box<Bill>, counts: Counts, status: StatusCode, headers: &HeaderMap) -> Self {
-        let reading = match counts {
-            Counts::Tokens(reserved) if status.is_success() => Some(Box::new(Reading::new(headers, reserved))),
-            Counts::Tokens(_) | Counts::Calls => None,
+        let reader: fn(Kind) -> UsageReader = match counts {
+            Counts::OfInteraction(_) => UsageReader::of_interaction,
+            Counts::Tokens(_) | Counts::Calls => UsageReader::new,
         };
+        let is_read = status.is_success() && !matches!(counts, Counts::Calls);
+        let reading = is_read.then(|| Box::new(Reading::new(headers, reader, &counts)));
         Self { bill: Some(bill), outcome: outcome(status), reading }
     }
 
@@ -82,12 +97,10 @@ impl Drop for Counting {
 }
 
 impl Reading {
-    fn new(headers: &HeaderMap, reserved: Option<Reserved>) -> Self {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let is_events = text(header::CONTENT_TYPE).is_some_and(|text| text.starts_with("text/event-stream"));
-        let kind = if is_events { Kind::Sse } else { Kind::Json };
-        let is_plain = headers.get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
-        Self { reader: UsageReader::new(kind), kind, reserved, is_plain, ending: Ending::default() }
+    fn new(headers: &HeaderMap, reader: fn(Kind) -> UsageReader, counts: &Counts) -> Self {
+        let ending = matches!(counts, Counts::Tokens(_)).then(Ending::default);
+        let (kind, is_plain) = (framing(headers), is_plain(headers));
+        Self { reader: reader(kind), kind, reserved: counts.reserved(), is_plain, ending }
     }
 
     fn read(&mut self, bytes: &[u8]) -> Option<Bytes> {
@@ -96,7 +109,7 @@ impl Reading {
         }
         self.reader.push(bytes);
         let reserved = self.reserved.filter(|reserved| reserved.streams && reserved.is_bound)?;
-        self.ending.read(bytes);
+        self.ending.as_mut()?.read(bytes);
         self.last(reserved, bytes)
     }
 
@@ -119,7 +132,8 @@ impl Reading {
     fn last(&self, reserved: Reserved, bytes: &[u8]) -> Option<Bytes> {
         let tokens = self.reader.tokens()?;
         let is_over = tokens.paid().output > reserved.output();
-        if !is_over || self.ending.is_said || !self.reader.is_between_chunks(bytes) {
+        if !is_over || self.ending.as_ref().is_none_or(|ending| ending.is_said) || !self.reader.is_between_chunks(bytes)
+        {
             return None;
         }
         let candidates: Vec<_> = (0..reserved.worst.answers)
@@ -138,6 +152,18 @@ impl Reading {
         };
         Some(text.into())
     }
+}
+
+/// How an answer is framed, as its head says.
+pub(crate) fn framing(headers: &HeaderMap) -> Kind {
+    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_events = text.is_some_and(|text| text.starts_with("text/event-stream"));
+    if is_events { Kind::Sse } else { Kind::Json }
+}
+
+/// Whether the bytes of an answer are what they say: no encoding lies over them.
+pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity")
 }
 
 /// Notices that an answer says why it ends. The name in its quotes stands in no text: there, quotes are escaped.

@@ -29,7 +29,7 @@ mod wire;
 
 pub(crate) use body::Outgoing;
 pub use body::{Answer, Relayed};
-pub(crate) use count::Counts;
+pub(crate) use count::{Counts, framing, is_plain};
 pub use credentials::read_credentials;
 pub(crate) use credentials::{Chosen, KEY_FILE, NoneFree, Opened};
 pub(crate) use door::Door;

@@ -54,7 +54,9 @@ impl<'slot> Underway<'slot> {
 
 impl Drop for Underway<'_> {
     fn drop(&mut self) {
-        if let (None, Some((bill, Counts::Tokens(Some(reserved))))) = (&*self.slot, &mut self.bill) {
+        if let (None, Some((bill, counts))) = (&*self.slot, &mut self.bill)
+            && let Some(reserved) = counts.reserved()
+        {
             bill.tokens = reserved.broken_off(0);
         }
     }

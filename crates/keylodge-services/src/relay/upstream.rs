@@ -10,7 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use hyper::body::Incoming;
 use keylodge_gate::Clock;
-use keylodge_rules::upstream::{Health, Why};
+use keylodge_rules::upstream::{Health, Member, Why};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
@@ -142,9 +142,21 @@ impl Upstream {
         pair: &Arc<Pair>,
         bill: Option<(Box<Bill>, Counts)>,
     ) -> Result<Response<Answer>, UpstreamError> {
+        self.relay_of(None, slot, rest, pair, bill).await
+    }
+
+    /// The same for what was made with one of our accounts there, which no other knows.
+    pub(crate) async fn relay_of(
+        &self,
+        account: Option<&Member>,
+        slot: &mut Option<Request<Outgoing>>,
+        rest: &str,
+        pair: &Arc<Pair>,
+        bill: Option<(Box<Bill>, Counts)>,
+    ) -> Result<Response<Answer>, UpstreamError> {
         let underway = Underway::new(slot, bill, self);
         let model = underway.model();
-        let (mut response, tunnel) = match self.send_on(underway.slot, rest, pair, model.as_ref()).await {
+        let (mut response, tunnel) = match self.send_on(underway.slot, rest, pair, model.as_ref(), account).await {
             Ok(answered) => answered,
             Err(error) => {
                 underway.unanswered(&error);
@@ -173,7 +185,7 @@ impl Upstream {
         pair: &Arc<Pair>,
     ) -> Result<Response<Answer>, UpstreamError> {
         let model = underway.model();
-        let (response, _) = self.send_on(underway.slot, rest, pair, model.as_ref()).await?;
+        let (response, _) = self.send_on(underway.slot, rest, pair, model.as_ref(), None).await?;
         Ok(response)
     }
 
@@ -184,6 +196,7 @@ impl Upstream {
         rest: &str,
         pair: &Arc<Pair>,
         model: Option<&Arc<str>>,
+        account: Option<&Member>,
     ) -> Result<(Response<Answer>, Option<Box<Tunnel>>), UpstreamError> {
         let Some(request) = slot.as_mut() else { return Err(UpstreamError::Path) };
         // What models say is counted; a websocket could not be.
@@ -195,7 +208,7 @@ impl Upstream {
         }
         let mut timer = pair.timer(longest);
         let carried = {
-            let mut carrying = pin!(self.carry(slot, model, pair));
+            let mut carrying = pin!(self.carry(slot, model, account, pair));
             poll_fn(|cx| match carrying.as_mut().poll(cx) {
                 Poll::Pending => timer.as_mut().poll(cx).map(|()| Err(UpstreamError::TooSlow)),
                 carried => carried,

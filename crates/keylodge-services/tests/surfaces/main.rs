@@ -12,6 +12,7 @@ mod functions;
 mod gemini;
 mod import;
 mod interactions;
+mod interactions_relayed;
 mod keys;
 mod keys_life;
 mod keys_restrictions;

@@ -13,9 +13,9 @@ use keylodge_rules::quota::{Price, PriceTable};
 use keylodge_rules::{OperatorToken, Timestamp};
 use keylodge_services::observe::Metrics;
 use keylodge_services::{
-    AuthTokens, Background, Catalogue, EmbeddingEntry, Follower, Limits, ListensAt, LiveLimits, Lodge, LodgeParts,
-    ModelEntry, Models, Served, Sessions, Tally, Unwritten, Upstreams, Uses, WorkspaceRules, first_start, metering,
-    router,
+    AuthTokens, Background, Catalogue, Elsewhere, EmbeddingEntry, Follower, Limits, ListensAt, LiveLimits, Lodge,
+    LodgeParts, ModelEntry, Models, Served, Sessions, Tally, Unwritten, Upstreams, Uses, WorkspaceRules, first_start,
+    metering, router,
 };
 use keylodge_store::meter::{Meter, MeterOptions};
 use keylodge_store::{Ephemeral, Interactions, InteractionsOptions, MasterKey, Store, StoreOptions, Vault};
@@ -124,7 +124,7 @@ impl House {
         Self::with("[[reply]]\ntext = 'x'", bytes_max, Upstreams::default()).await
     }
 
-    /// A house with upstreams.
+    /// A house with upstreams; the one that is called `there` has all models that have no other name.
     pub(crate) async fn with_upstreams(upstreams: Upstreams) -> Self {
         Self::with("[[reply]]\ntext = 'x'", BODY_BYTES_MAX, upstreams).await
     }
@@ -197,7 +197,7 @@ impl House {
             master,
             index,
             feed,
-            models: Models::new(vec![engine], vec![embedder], entries, None),
+            models: Models::new(vec![engine], vec![embedder], entries, Elsewhere::new(&upstreams, "there", None)),
             upstreams,
             prices: prices(),
             catalogue: Catalogue::with(Vec::new()),

@@ -1,8 +1,11 @@
 //! Conversations that are kept, in a file of their own.
 
+use keylodge_rules::upstream::Member;
 use keylodge_rules::{ProjectNumber, Timestamp};
 use keylodge_store::vault::SEAL_RANDOM_BYTES;
-use keylodge_store::{InteractionRecord, Interactions, InteractionsOptions, MasterKey, OpenFileError, Vault};
+use keylodge_store::{
+    InteractionRecord, Interactions, InteractionsOptions, MasterKey, OpenFileError, RelayedRecord, Vault,
+};
 
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -137,4 +140,79 @@ async fn a_file_of_a_newer_keylodge_is_left_alone() {
     let refused = Interactions::open(&file, InteractionsOptions::default()).await.unwrap_err();
 
     assert!(matches!(refused, OpenFileError::Newer { schema: 9 }), "{refused:?}");
+}
+
+/// One that an upstream keeps, from the first day to the tenth.
+fn relayed(id: &str) -> RelayedRecord {
+    RelayedRecord {
+        id: id.to_owned(),
+        upstream: "google".to_owned(),
+        project: number(7),
+        account: Member { id: "key_file".to_owned(), quota_project: "team".to_owned() },
+        model: "gemini-3-flash-preview".to_owned(),
+        tokens: None,
+        is_counted: true,
+        created_at: day(1),
+        expires_at: day(10),
+    }
+}
+
+#[tokio::test]
+async fn whose_a_relayed_interaction_is_stays_known_until_its_time_is_over() {
+    let kept = Kept::with(10).await;
+    let one = relayed("v1_one");
+
+    assert!(kept.interactions.add_relayed(&one).await.unwrap());
+
+    let get = async |project, at| kept.interactions.get_relayed(number(project), "v1_one", at).await.unwrap();
+    assert_eq!(get(7, day(9)).await, Some(one.clone()));
+    assert_eq!(get(8, day(9)).await, None);
+    assert_eq!(get(7, day(10)).await, None);
+    assert_eq!(kept.interactions.get(number(7), "v1_one", day(2)).await.unwrap(), None, "what was said is not here");
+    kept.interactions.forget_relayed(&RelayedRecord { project: number(8), ..one.clone() }).await.unwrap();
+    assert_eq!(get(7, day(2)).await, Some(one.clone()), "others cannot make it be forgotten");
+    kept.interactions.forget_relayed(&one).await.unwrap();
+    assert_eq!(get(7, day(2)).await, None);
+}
+
+#[tokio::test]
+async fn an_id_that_an_upstream_gives_twice_stays_with_whom_it_was_given_to_first() {
+    let kept = Kept::with(10).await;
+    kept.interactions.add_relayed(&relayed("v1_one")).await.unwrap();
+    let theirs = RelayedRecord { project: number(8), created_at: day(2), ..relayed("v1_one") };
+
+    assert!(!kept.interactions.add_relayed(&theirs).await.unwrap());
+    assert!(kept.interactions.get_relayed(number(7), "v1_one", day(2)).await.unwrap().is_some());
+    assert_eq!(kept.interactions.get_relayed(number(8), "v1_one", day(2)).await.unwrap(), None);
+
+    let elsewhere = RelayedRecord { upstream: "another".to_owned(), ..theirs.clone() };
+    assert!(kept.interactions.add_relayed(&elsewhere).await.unwrap(), "another upstream has ids of its own");
+    let later = RelayedRecord { created_at: day(10), expires_at: day(20), ..theirs };
+    assert!(kept.interactions.add_relayed(&later).await.unwrap(), "the time of the first is over");
+}
+
+#[tokio::test]
+async fn what_a_relayed_interaction_took_is_charged_once() {
+    let kept = Kept::with(10).await;
+    let one = RelayedRecord { is_counted: false, ..relayed("v1_one") };
+    kept.interactions.add_relayed(&one).await.unwrap();
+
+    assert!(kept.interactions.count_relayed(&one, 5).await.unwrap());
+    assert!(!kept.interactions.count_relayed(&one, 12).await.unwrap());
+
+    let found = kept.interactions.get_relayed(number(7), "v1_one", day(2)).await.unwrap().unwrap();
+    assert_eq!((found.tokens, found.is_counted), (Some(12), true));
+}
+
+#[tokio::test]
+async fn of_too_many_relayed_ones_the_oldest_is_forgotten_and_all_are_in_time() {
+    let kept = Kept::with(2).await;
+    for (id, day_of) in [("old", 1), ("new", 2), ("newest", 3)] {
+        kept.interactions.add_relayed(&RelayedRecord { created_at: day(day_of), ..relayed(id) }).await.unwrap();
+    }
+
+    for (id, is_there) in [("old", false), ("new", true), ("newest", true)] {
+        assert_eq!(kept.interactions.get_relayed(number(7), id, day(4)).await.unwrap().is_some(), is_there, "{id}");
+    }
+    assert_eq!(kept.interactions.purge(day(10)).await.unwrap(), 2);
 }

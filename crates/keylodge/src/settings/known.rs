@@ -130,7 +130,7 @@ pub(crate) const KNOWN: &[Setting] = &[
     setting(
         "interactions.per_project_max",
         "10000",
-        "Interactions that a project may keep; with one more, its oldest goes.",
+        "Interactions that a project may keep, here and at upstreams each; with one more, its oldest goes.",
     ),
     setting(
         "live.session_minutes",

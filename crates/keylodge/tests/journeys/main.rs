@@ -24,6 +24,7 @@ mod management;
 mod observe;
 mod python_clients;
 mod relay;
+mod relayed_interactions;
 mod revoke;
 mod routes;
 mod rust_client;

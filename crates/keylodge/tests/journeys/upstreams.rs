@@ -9,15 +9,15 @@ use crate::support::server::{Server, scripted};
 use crate::support::until;
 use crate::support::upstream::{Upstream, header};
 
-const OURS: &str = "our-own-key-at-the-upstream";
-const CLAMPED: &str = "x-keylodge-max-output-tokens";
+pub(crate) const OURS: &str = "our-own-key-at-the-upstream";
+pub(crate) const CLAMPED: &str = "x-keylodge-max-output-tokens";
 const FLASH: &str = "gemini-2.5-flash";
 /// What either upstream answers where nothing caps it.
 const ANSWER_TOKENS: u64 = 20;
 
 pub(crate) struct Lodge {
     pub(crate) server: Server,
-    key: String,
+    pub(crate) key: String,
     pub(crate) upstream: Upstream,
 }
 
@@ -42,7 +42,7 @@ fn lodge_with_prices(script: &str, kind: &str, base: &str, models: &str, prices:
     Lodge { server, key, upstream }
 }
 
-fn google() -> Lodge {
+pub(crate) fn google() -> Lodge {
     lodge("google_like.py", "gemini", "", "'mine' = 'script'\n'fast' = 'there/gemini-2.5-flash'\n'*' = 'there'")
 }
 
@@ -56,7 +56,7 @@ impl Lodge {
     }
 
     /// A budget of so many dollars a day, for the project.
-    fn budget(&self, dollars: &str) {
+    pub(crate) fn budget(&self, dollars: &str) {
         self.limit(&json!({"metric": "COST", "window": "DAY", "value": dollars}));
     }
 

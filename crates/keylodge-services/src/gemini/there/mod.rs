@@ -2,7 +2,7 @@
 
 mod embedded;
 pub(super) mod models;
-mod relayed;
+pub(crate) mod relayed;
 mod translated;
 
 use std::num::NonZeroU32;
@@ -21,7 +21,7 @@ use crate::Lodge;
 use crate::bill::Bill;
 use crate::budget::{Reserved, Worst};
 use crate::query::{Query, invalid};
-use crate::relay::usage::{Misnamed, Unreadable, clamp_output, rename_model, worst_case};
+use crate::relay::usage::{Misnamed, Unreadable, WorstCase, clamp_output, rename_model, worst_case};
 
 /// What is reserved for a prompt that names files, caches or pages, whose length nobody here knows: as much as the models
 /// read that read most.
@@ -42,12 +42,25 @@ pub(super) struct Call<'call> {
 }
 
 /// A body that was read, and what its call may use at most.
-struct Affordable {
-    body: Bytes,
+pub(crate) struct Affordable {
+    pub(crate) body: Bytes,
     /// What was reserved, where a limit counts what is used.
-    reserved: Option<Reserved>,
+    pub(crate) reserved: Option<Reserved>,
     /// How many tokens an answer may have, if the body was changed to say so.
-    clamped: Option<u32>,
+    pub(crate) clamped: Option<u32>,
+}
+
+/// A body whose call's use is counted by a limit.
+pub(crate) struct Asking {
+    pub(crate) body: Bytes,
+    /// The most that it can use.
+    pub(crate) before: WorstCase,
+    /// How many tokens an answer has at most that nothing caps.
+    pub(crate) output_tokens_max: u64,
+    /// Whether the answer comes as it is made.
+    pub(crate) streams: bool,
+    /// Says in the body how long an answer may be.
+    pub(crate) clamp: fn(&Bytes, NonZeroU32) -> Result<Bytes, Unreadable>,
 }
 
 impl Call<'_> {
@@ -62,34 +75,17 @@ impl Call<'_> {
         self.bill.as_ref().is_some_and(|bill| bill.counts_use())
     }
 
-    /// Reserves what a call may use at most. Where a limit that refuses counts output, the body says how long an answer may
-    /// be: as it did, or what was reserved, so that the upstream cannot mean another number.
     async fn reserve(&mut self, body: Bytes) -> Result<Affordable, Failure> {
         let Some(bill) = self.bill.as_mut().filter(|bill| bill.counts_use()) else {
             return Ok(Affordable { body, reserved: None, clamped: None });
         };
-        if bill.lacks_price() {
-            return Err(no_price().into());
+        let mut before = worst_case(&body).map_err(unreadable)?;
+        if self.verb.embeds() {
+            before.output_cap = Some(0);
         }
-        let before = worst_case(&body).map_err(unreadable)?;
-        let output = if self.verb.embeds() { Some(0) } else { before.output_cap };
-        let mut worst = Worst {
-            input: before.input_tokens_max.unwrap_or(INPUT_TOKENS_MAX),
-            output: output.unwrap_or(self.elsewhere.upstream.settings.output_tokens_max),
-            answers: before.candidates,
-            is_capped: output.is_some(),
-        };
-        let is_bound = bill.is_output_bound();
-        let allowed = bill.afford(worst).await?;
-        let is_said = worst.is_capped && allowed >= worst.output;
-        worst.output = allowed;
-        let reserved = Some(Reserved { worst, streams: self.verb == Verb::StreamGenerateContent, is_bound });
-        if is_said || !is_bound {
-            return Ok(Affordable { body, reserved, clamped: None });
-        }
-        let max = NonZeroU32::new(u32::try_from(allowed).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
-        let body = clamp_output(&body, max).map_err(unreadable)?;
-        Ok(Affordable { body, reserved, clamped: Some(max.get()) })
+        let output_tokens_max = self.elsewhere.upstream.settings.output_tokens_max;
+        let streams = self.verb == Verb::StreamGenerateContent;
+        Asking { body, before, output_tokens_max, streams, clamp: clamp_output }.reserve(bill).await
     }
 
     /// A body with the model's name as the upstream knows it.
@@ -110,6 +106,37 @@ impl Call<'_> {
     }
 }
 
+impl Asking {
+    /// Reserves what a call may use at most. Where a limit that refuses counts output, the body says how long an answer may
+    /// be: as it did, or what was reserved, so that the upstream cannot mean another number.
+    ///
+    /// # Errors
+    /// When a limit has no room, or a budget no price.
+    pub(crate) async fn reserve(self, bill: &mut Bill) -> Result<Affordable, Failure> {
+        let Self { body, before, output_tokens_max, streams, clamp } = self;
+        if bill.lacks_price() {
+            return Err(no_price().into());
+        }
+        let mut worst = Worst {
+            input: before.input_tokens_max.unwrap_or(INPUT_TOKENS_MAX),
+            output: before.output_cap.unwrap_or(output_tokens_max),
+            answers: before.candidates,
+            is_capped: before.output_cap.is_some(),
+        };
+        let is_bound = bill.is_output_bound();
+        let allowed = bill.afford(worst).await?;
+        let is_said = worst.is_capped && allowed >= worst.output;
+        worst.output = allowed;
+        let reserved = Some(Reserved { worst, streams, is_bound });
+        if is_said || !is_bound {
+            return Ok(Affordable { body, reserved, clamped: None });
+        }
+        let max = NonZeroU32::new(u32::try_from(allowed).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
+        let body = clamp(&body, max).map_err(unreadable)?;
+        Ok(Affordable { body, reserved, clamped: Some(max.get()) })
+    }
+}
+
 /// A budget can only hold what it knows the price of.
 fn no_price() -> Status {
     Status::new(
@@ -118,6 +145,6 @@ fn no_price() -> Status {
     )
 }
 
-fn unreadable(Unreadable: Unreadable) -> Status {
+pub(crate) fn unreadable(Unreadable: Unreadable) -> Status {
     Status::new(Code::InvalidArgument, "Invalid JSON payload received. The body must be one JSON object.")
 }

@@ -20,10 +20,10 @@ use crate::{failure, wire};
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A header that asks for a part of an answer.
-const FIELD_MASK: &str = "x-goog-fieldmask";
+pub(crate) const FIELD_MASK: &str = "x-goog-fieldmask";
 
 /// A model's name as a piece of a path.
-pub(super) fn encoded(name: &str) -> impl std::fmt::Display {
+pub(crate) fn encoded(name: &str) -> impl std::fmt::Display {
     utf8_percent_encode(name, NAME)
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn answer(call: &mut Call<'_>, parts: &request::Parts, body: Bo
         // What a batch takes, and what is billed by the picture, is beyond what is counted here.
         Verb::NotServed { .. } => return Err(call.not_served().into()),
     };
-    let query = query(call.query)?;
+    let query = query(call.query, &[])?;
     let upstream = Arc::clone(&call.elsewhere.upstream);
     let counts_use = uses_tokens && call.counts_use();
     let (body, reserved, clamped) = if counts_use {
@@ -67,12 +67,12 @@ pub(super) async fn answer(call: &mut Call<'_>, parts: &request::Parts, body: Bo
     Ok(with_clamp(with_upstream(response.map(Body::new), &upstream), clamped))
 }
 
-/// What goes on of a query: the form of the answer, if it is one whose counts can be read, and whether it is on many lines.
-/// Everything else ends here, so that nothing of it can take the counts away.
+/// What goes on of a query: the form of the answer, if it is one whose counts can be read, whether it is on many lines, and
+/// the method's own parameters. Everything else ends here, so that nothing of it can take the counts away.
 ///
 /// # Errors
 /// INVALID_ARGUMENT where an answer in another form or a part of one is asked for, which callers would miss.
-fn query(given: &Query) -> Result<Uri, Status> {
+pub(crate) fn query(given: &Query, own: &[(&str, &str)]) -> Result<Uri, Status> {
     if given.get("fields").is_some_and(|fields| fields != "*") {
         return Err(invalid(
             "fields",
@@ -87,7 +87,8 @@ fn query(given: &Query) -> Result<Uri, Status> {
         Some(_) => return Err(invalid("alt", "Invalid value at 'alt': it is json or sse here.")),
     };
     let pretty = if given.pretty() { "" } else { "&prettyPrint=false" };
-    let query = format!("/?{alt}{pretty}").replace("?&", "?");
+    let own: String = own.iter().map(|(name, value)| format!("&{name}={}", encoded(value))).collect();
+    let query = format!("/?{alt}{pretty}{own}").replace("?&", "?");
     Uri::try_from(query.trim_end_matches('?')).map_err(|_| Status::internal())
 }
 
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn of_a_query_only_the_form_of_the_answer_goes_on() {
         let check = |given: &str, expected: &str| {
-            let passed = query(&Query::of(&format!("/?{given}").parse().unwrap())).unwrap();
+            let passed = query(&Query::of(&format!("/?{given}").parse().unwrap()), &[]).unwrap();
             assert_eq!(passed.to_string(), expected, "{given}");
         };
         check("", "/");
@@ -106,8 +107,10 @@ mod tests {
         check("%24alt=sse&x=1&key=k&$.xgafv=1&callback=f&fields=*", "/?alt=sse");
         check("alt=json;enum-encoding=int&pretty_print=false", "/?alt=json%3Benum-encoding%3Dint&prettyPrint=false");
         check("$prettyPrint=false&alt=", "/?prettyPrint=false");
+        let own = query(&Query::of(&"/?alt=sse".parse().unwrap()), &[("last_event_id", "a&b")]).unwrap();
+        assert_eq!(own.to_string(), "/?alt=sse&last_event_id=a%26b", "but what the method itself takes");
         for bad in ["fields=x", "$fields=candidates", "alt=proto", "$alt=media", "ALT=proto", "alt=sse;x=1"] {
-            assert!(query(&Query::of(&format!("/?{bad}").parse().unwrap())).is_err(), "{bad}");
+            assert!(query(&Query::of(&format!("/?{bad}").parse().unwrap()), &[]).is_err(), "{bad}");
         }
     }
 

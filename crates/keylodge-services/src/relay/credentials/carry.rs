@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use keylodge_rules::upstream::Answered;
+use keylodge_rules::upstream::{Answered, Member};
 
 use super::{Chosen, said};
 use crate::relay::body::{Answer, Outgoing};
@@ -38,19 +38,21 @@ pub(in crate::relay) enum Carried {
 impl Upstream {
     /// Sends a call with a credential of ours. Where the upstream lets no more calls through or refuses the credential, it
     /// did nothing of what was asked, so the call goes once more with another credential, if there is one that is free
-    /// and the call's body is at hand.
+    /// and the call's body is at hand. What was made with an account goes with that account alone.
     pub(in crate::relay) async fn carry(
         &self,
         slot: &mut Option<Request<Outgoing>>,
         model: Option<&Arc<str>>,
+        account: Option<&Member>,
         pair: &Arc<Pair>,
     ) -> Result<Carried, UpstreamError> {
         let kind = self.settings.kind;
         let place = self.settings.credential.as_ref();
-        let mut chosen = place.map(|_| self.credentials.choose(model)).transpose()?.flatten();
+        let mut chosen = place.map(|_| self.credentials.choose(model, account)).transpose()?.flatten();
         let mut tries = 1;
         loop {
-            let again = slot.as_ref().filter(|_| tries < TRIES_MAX).and_then(|request| self.again(request));
+            let may_repeat = tries < TRIES_MAX && account.is_none();
+            let again = slot.as_ref().filter(|_| may_repeat).and_then(|request| self.again(request));
             if let (Some(place), Some(chosen), Some(request)) = (place, &chosen, slot.as_mut()) {
                 request.headers_mut().insert(place.name.clone(), chosen.secret());
             }
@@ -74,7 +76,9 @@ impl Upstream {
             }
             drop(used);
             let next = match (answered, &again) {
-                (Answered::TooMany(_) | Answered::Refused, Some(_)) => self.credentials.choose(model).ok().flatten(),
+                (Answered::TooMany(_) | Answered::Refused, Some(_)) => {
+                    self.credentials.choose(model, None).ok().flatten()
+                }
                 _ => None,
             };
             if let Some(next) = next {

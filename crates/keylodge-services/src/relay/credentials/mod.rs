@@ -82,14 +82,22 @@ impl Credentials {
         held.secrets = secrets;
     }
 
-    /// The credential that a call for this model goes with now; none where there is none.
-    pub(super) fn choose(self: &Arc<Self>, model: Option<&Arc<str>>) -> Result<Option<Chosen>, NoneFree> {
+    /// The credential that a call for this model goes with now; none where there is none. What was made with an account
+    /// goes with that account. Where it has no credential here any more, it goes with any: the key may have been replaced,
+    /// and whether it is another account's is the upstream's to say.
+    pub(super) fn choose(
+        self: &Arc<Self>,
+        model: Option<&Arc<str>>,
+        account: Option<&Member>,
+    ) -> Result<Option<Chosen>, NoneFree> {
         if self.is_empty.load(Ordering::Acquire) {
             return Ok(None);
         }
         let now = (self.clock)();
         let mut held = self.held();
-        let ticket = match held.pool.choose(model.map(|model| &**model), now) {
+        let of_account = account.and_then(|account| held.pool.choose_of(account, now));
+        let choice = of_account.map_or_else(|| held.pool.choose(model.map(|model| &**model), now), Choice::Take);
+        let ticket = match choice {
             Choice::Take(ticket) => ticket,
             Choice::Without => return Ok(None),
             Choice::Wait(wait, why) => return Err(NoneFree { wait, why }),
@@ -117,6 +125,11 @@ impl Credentials {
 }
 
 impl Chosen {
+    /// Which one it is; none where it was taken away meanwhile.
+    pub(in crate::relay) fn member(&self) -> Option<Member> {
+        self.of.held().pool.member(self.ticket).cloned()
+    }
+
     /// The credential, as the header that carries it has it.
     fn secret(&self) -> HeaderValue {
         self.secret.clone()

@@ -35,8 +35,11 @@ const REFUSALS: [&str; 19] = [
     "USER_PROJECT_DENIED",
 ];
 
-/// How Google's servers begin to say the same where they give no reason.
-const REFUSAL_WORDS: [&str; 3] = [
+/// How Google's servers begin to say the same where they give no reason, as their Interactions API never does.
+const REFUSAL_WORDS: [&str; 6] = [
+    "API Key not found",
+    "API key expired",
+    "API key not valid",
     "Method doesn't allow unregistered callers",
     "Your API key was reported as leaked",
     "Your project has been denied access",
@@ -150,6 +153,7 @@ mod tests {
             "Your API key was reported as leaked. Please use another API key.",
             "Your project has been denied access. Please contact support.",
             "Method doesn't allow unregistered callers (callers without established identity).",
+            "API key not valid. Please pass a valid API key.",
         ] {
             check(Kind::Gemini, 403, &words(message), Answered::Refused);
         }

@@ -17,6 +17,31 @@ use super::json::{Cursor, Unreadable};
 /// The body is not a JSON object, or its `generationConfig` is neither an object nor `null`: nobody can say what the
 /// other end would make of it, so it must not be sent.
 pub fn clamp_output(body: &Bytes, max: NonZeroU32) -> Result<Bytes, Unreadable> {
+    clamp(body, max, Spelling { config: "generationConfig", cap: "maxOutputTokens" })
+}
+
+/// The same for a request of the Interactions API: `generation_config.max_output_tokens`.
+///
+/// # Errors
+/// As there.
+pub fn clamp_interaction(body: &Bytes, max: NonZeroU32) -> Result<Bytes, Unreadable> {
+    clamp(body, max, Spelling { config: "generation_config", cap: "max_output_tokens" })
+}
+
+/// How the fields are spelled where they are set; found they are in either spelling.
+#[derive(Clone, Copy)]
+struct Spelling {
+    config: &'static str,
+    cap: &'static str,
+}
+
+impl Spelling {
+    fn cap(self, max: NonZeroU32) -> String {
+        format!("\"{}\":{max}", self.cap)
+    }
+}
+
+fn clamp(body: &Bytes, max: NonZeroU32, spelling: Spelling) -> Result<Bytes, Unreadable> {
     let mut top = Cursor::new(body)?;
     let top_start = top.at();
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
@@ -28,9 +53,9 @@ pub fn clamp_output(body: &Bytes, max: NonZeroU32) -> Result<Bytes, Unreadable> 
         }
         configs += 1;
         if value.is_null() {
-            edits.push((value.skip(), format!("{{{}}}", cap(max))));
+            edits.push((value.skip(), format!("{{{}}}", spelling.cap(max))));
         } else if value.is_object() {
-            lower(value, body, max, &mut edits);
+            lower(value, body, max, spelling, &mut edits);
         } else {
             is_readable = false;
         }
@@ -39,7 +64,8 @@ pub fn clamp_output(body: &Bytes, max: NonZeroU32) -> Result<Bytes, Unreadable> 
         return Err(Unreadable);
     }
     if configs == 0 {
-        edits.push(insertion(top_start, fields, &format!("\"generationConfig\":{{{}}}", cap(max))));
+        let config = format!("\"{}\":{{{}}}", spelling.config, spelling.cap(max));
+        edits.push(insertion(top_start, fields, &config));
     }
     Ok(edited(body, &edits))
 }
@@ -63,7 +89,13 @@ pub(super) fn number(json: &[u8]) -> Option<u64> {
     (1.0..=f64::from(i32::MAX)).contains(&number).then_some(number.ceil() as u64)
 }
 
-fn lower(config: &mut Cursor<'_>, body: &[u8], max: NonZeroU32, edits: &mut Vec<(Range<usize>, String)>) {
+fn lower(
+    config: &mut Cursor<'_>,
+    body: &[u8],
+    max: NonZeroU32,
+    spelling: Spelling,
+    edits: &mut Vec<(Range<usize>, String)>,
+) {
     let start = config.at();
     let (mut fields, mut caps) = (0, 0);
     config.object(|value, name| {
@@ -80,12 +112,8 @@ fn lower(config: &mut Cursor<'_>, body: &[u8], max: NonZeroU32, edits: &mut Vec<
         }
     });
     if caps == 0 {
-        edits.push(insertion(start, fields, &cap(max)));
+        edits.push(insertion(start, fields, &spelling.cap(max)));
     }
-}
-
-fn cap(max: NonZeroU32) -> String {
-    format!("\"maxOutputTokens\":{max}")
 }
 
 /// The edit that makes a field the first one of an object that begins here.

@@ -45,6 +45,10 @@ impl<'body> Cursor<'body> {
         self.byte() == Some(b'{')
     }
 
+    pub(super) fn is_array(&self) -> bool {
+        self.byte() == Some(b'[')
+    }
+
     pub(super) fn is_null(&self) -> bool {
         self.byte() == Some(b'n')
     }

@@ -16,15 +16,19 @@
 //! ```
 //!
 //! Nothing here collects a body or changes a byte of it, except [`clamp_output`], which changes one number, and
-//! [`rename_model`], which changes one name.
+//! [`rename_model`], which changes one name. Requests of the Interactions API have names and forms of their own:
+//! [`InteractionRequest`].
 
 mod clamp;
+mod interaction;
 mod json;
+mod names;
 mod reader;
 mod rename;
 mod worst_case;
 
-pub use clamp::clamp_output;
+pub use clamp::{clamp_interaction, clamp_output};
+pub use interaction::{InteractionRequest, Previous, worst_case_of_interaction};
 pub use json::Unreadable;
 pub use reader::{Kind, USAGE_BYTES_MAX, UsageReader};
 pub use rename::{Misnamed, rename_model};
@@ -68,6 +72,17 @@ impl Tokens {
         let sum = input.saturating_add(output).saturating_add(thoughts);
         let total = usage.get("totalTokenCount").and_then(whole).unwrap_or(sum);
         Self { input, output, cached: count("cachedContentTokenCount"), thoughts, total }
+    }
+
+    /// Reads the `usage` of an interaction, as [`Tokens::of_metadata`].
+    #[must_use]
+    pub fn of_interaction(usage: &Map<String, Value>) -> Self {
+        let count = |name: &str| usage.get(name).and_then(whole).unwrap_or(0);
+        let input = count("total_input_tokens").saturating_add(count("total_tool_use_tokens"));
+        let (output, thoughts) = (count("total_output_tokens"), count("total_thought_tokens"));
+        let sum = input.saturating_add(output).saturating_add(thoughts);
+        let total = usage.get("total_tokens").and_then(whole).unwrap_or(sum);
+        Self { input, output, cached: count("total_cached_tokens"), thoughts, total }
     }
 }
 

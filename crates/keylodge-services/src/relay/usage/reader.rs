@@ -8,14 +8,14 @@
 use serde_json::Value;
 
 use super::Tokens;
+use super::names::{KEY_BYTES_MAX, Mark, Names, Part};
 
 /// The largest `usageMetadata` that is read; Google's have a few hundred bytes. A larger one does not count, and the one
 /// before it stays.
 pub const USAGE_BYTES_MAX: usize = 8 * 1024;
 
-const FIELD: &[u8] = b"usageMetadata";
-/// The longest that the field's name can be written: every letter as `\uXXXX`.
-const KEY_BYTES_MAX: usize = FIELD.len() * 6;
+/// The longest text that is kept, as it stands between its quotes.
+const MARKED_BYTES_MAX: usize = 1024;
 
 /// How answers are framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +31,13 @@ pub enum Kind {
 ///
 /// Only the field of the answer itself counts; one inside the arguments of a function call or inside a text does not.
 /// Bytes that are no JSON give no counts, and cannot make it fail. It holds two times [`USAGE_BYTES_MAX`] at most.
+///
+/// Of an interaction it reads the `usage`, its id and how far it has come; in a stream, those of the events that tell the
+/// interaction itself: what single steps say is only a part.
 #[derive(Clone, Debug)]
 pub struct UsageReader {
     kind: Kind,
+    names: Names,
     line: Line,
     scan: Scan,
 }
@@ -51,7 +55,17 @@ impl UsageReader {
     /// A reader for one answer.
     #[must_use]
     pub fn new(kind: Kind) -> Self {
-        Self { kind, line: Line::Start(0), scan: Scan::default() }
+        Self { kind, names: Names::Gemini, line: Line::Start(0), scan: Scan::default() }
+    }
+
+    /// A reader for one answer of the Interactions API.
+    #[must_use]
+    pub fn of_interaction(kind: Kind) -> Self {
+        let names = match kind {
+            Kind::Json => Names::Interaction,
+            Kind::Sse => Names::Events,
+        };
+        Self { names, scan: Scan { names, ..Scan::default() }, ..Self::new(kind) }
     }
 
     /// Takes the next bytes of the answer, cut anywhere.
@@ -64,11 +78,31 @@ impl UsageReader {
         }
     }
 
-    /// The counts that came last; `None` if there were none yet.
+    /// The counts that came last; `None` if there were none yet. What an interaction says of itself before its end is a
+    /// part, and none.
     #[must_use]
     pub fn tokens(&self) -> Option<Tokens> {
+        if matches!(self.status(), Some("in_progress" | "queued")) {
+            return None;
+        }
         let usage: Value = serde_json::from_slice(&self.scan.last).ok()?;
-        usage.as_object().map(Tokens::of_metadata)
+        let read = match self.names {
+            Names::Gemini => Tokens::of_metadata,
+            Names::Interaction | Names::Events => Tokens::of_interaction,
+        };
+        usage.as_object().map(read)
+    }
+
+    /// The id of the interaction, once it was said.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.scan.id.as_deref()
+    }
+
+    /// The last word on how far the interaction has come, as `in_progress`.
+    #[must_use]
+    pub fn status(&self) -> Option<&str> {
+        self.scan.status.as_deref()
     }
 
     /// An upper estimate of the tokens that were answered so far, for when an answer breaks off before it says its
@@ -133,9 +167,12 @@ const DATA_LEN: usize = 5;
 /// The scanner of one JSON text after another.
 #[derive(Clone, Debug, Default)]
 struct Scan {
+    names: Names,
+    /// Whether the fields that are looked at are those of an event's interaction.
+    is_inside: bool,
     mode: Mode,
     depth: u32,
-    /// The depth at which the fields of an answer stand: 1, in an array 2.
+    /// The depth at which the fields of an answer stand: 1, in an array or in an event's interaction 2.
     base: u32,
     /// Whether what is open at that depth is an object.
     has_fields: bool,
@@ -143,6 +180,11 @@ struct Scan {
     /// The name that is being read at that depth; longer ones are cut, since they are another field's.
     key: Vec<u8>,
     in_key: bool,
+    /// The text that is read and kept, if it is one of those.
+    mark: Option<Mark>,
+    marked: Vec<u8>,
+    id: Option<String>,
+    status: Option<String>,
     capture: Capture,
     captured: Vec<u8>,
     last: Vec<u8>,
@@ -164,9 +206,9 @@ enum Mode {
 enum Field {
     #[default]
     Name,
-    /// The name was read, and is ours or not.
-    Colon(bool),
-    Value(bool),
+    /// The name was read: that of a part that is looked for, or another.
+    Colon(Part),
+    Value(Part),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -237,8 +279,14 @@ impl Scan {
             b' ' | b'\n' | b'\r' | b'\t' => {}
             b'"' => {
                 self.mode = Mode::String;
-                self.in_key = self.depth == self.base && self.has_fields && self.field == Field::Name;
+                let is_field = self.depth == self.base && self.has_fields;
+                self.in_key = is_field && self.field == Field::Name;
                 self.key.clear();
+                self.mark = match self.field {
+                    Field::Value(Part::Text(mark)) if is_field => Some(mark),
+                    _ => None,
+                };
+                self.marked.clear();
             }
             b',' => {
                 self.value_ended();
@@ -248,15 +296,24 @@ impl Scan {
             }
             b':' => {
                 self.pending = 0;
-                if let (true, Field::Colon(is_ours)) = (self.depth == self.base, self.field) {
-                    self.field = Field::Value(is_ours);
+                if let (true, Field::Colon(part)) = (self.depth == self.base, self.field) {
+                    self.field = Field::Value(part);
                 }
             }
             open @ (b'{' | b'[') => {
-                if self.depth == self.base && self.has_fields && self.field == Field::Value(true) && open == b'{' {
-                    self.capture = Capture::On;
-                    self.captured.clear();
-                    *kept_to = at;
+                if self.depth == self.base && self.has_fields && open == b'{' {
+                    match self.field {
+                        Field::Value(Part::Usage) => {
+                            self.capture = Capture::On;
+                            self.captured.clear();
+                            *kept_to = at;
+                        }
+                        Field::Value(Part::Interaction) => {
+                            self.is_inside = true;
+                            self.base += 1;
+                        }
+                        _ => {}
+                    }
                 }
                 if self.depth == 0 {
                     self.base = if open == b'[' { 2 } else { 1 };
@@ -278,8 +335,12 @@ impl Scan {
                     }
                     self.capture = Capture::Off;
                 }
+                if self.is_inside && self.depth < self.base {
+                    self.is_inside = false;
+                    self.base = self.depth;
+                }
                 if self.depth == self.base {
-                    self.field = Field::Value(false);
+                    self.field = Field::Value(Part::Other);
                 }
             }
             _ => self.seen += u64::from(self.is_counted()),
@@ -292,6 +353,9 @@ impl Scan {
             // One more than fits is enough to know that it does not.
             let room = (KEY_BYTES_MAX + 1).saturating_sub(self.key.len());
             self.key.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        } else if self.mark.is_some() {
+            let room = (MARKED_BYTES_MAX + 1).saturating_sub(self.marked.len());
+            self.marked.extend_from_slice(&bytes[..bytes.len().min(room)]);
         } else if self.is_counted() {
             self.pending += bytes.len() as u64;
         }
@@ -301,7 +365,17 @@ impl Scan {
         self.mode = Mode::Between;
         if self.in_key {
             self.in_key = false;
-            self.field = Field::Colon(is_usage(&self.key));
+            let names = if self.is_inside { Names::Interaction } else { self.names };
+            self.field = Field::Colon(names.part(&self.key));
+        }
+        let Some(mark) = self.mark.take() else { return };
+        let quoted = [b"\"", &*self.marked, b"\""].concat();
+        let text = serde_json::from_slice::<String>(&quoted).ok();
+        let text = text.filter(|text| !text.is_empty() && self.marked.len() <= MARKED_BYTES_MAX);
+        match mark {
+            // It stays the same; what is said first is passed on first.
+            Mark::Id => self.id = self.id.take().or(text),
+            Mark::Status => self.status = text,
         }
     }
 
@@ -336,17 +410,8 @@ impl Scan {
         self.base = 0;
         self.has_fields = false;
         self.in_key = false;
+        self.is_inside = false;
+        self.mark = None;
         self.capture = Capture::Off;
     }
-}
-
-fn is_usage(key: &[u8]) -> bool {
-    if key == FIELD {
-        return true;
-    }
-    if key.len() > KEY_BYTES_MAX || !key.contains(&b'\\') {
-        return false;
-    }
-    let quoted = [b"\"", key, b"\""].concat();
-    serde_json::from_slice::<String>(&quoted).is_ok_and(|key| key.as_bytes() == FIELD)
 }

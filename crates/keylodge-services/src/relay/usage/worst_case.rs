@@ -8,8 +8,8 @@ use super::json::{Cursor, Unreadable};
 pub const IMAGE_TOKENS_MAX: u64 = 17 * 258;
 
 /// What the chat template adds: marks around a call and around each of its turns.
-const CALL_TOKENS: u64 = 16;
-const TURN_TOKENS: u64 = 8;
+pub(super) const CALL_TOKENS: u64 = 16;
+pub(super) const TURN_TOKENS: u64 = 8;
 
 /// The most that a call can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +53,14 @@ struct Seen<'body> {
 
 /// The caps of several configurations.
 #[derive(Default)]
-struct Caps {
-    most: Option<u64>,
+pub(super) struct Caps {
+    pub(super) most: Option<u64>,
     /// Whether one of them sets none.
     is_open: bool,
 }
 
 impl Caps {
-    fn add(&mut self, cap: Option<u64>) {
+    pub(super) fn add(&mut self, cap: Option<u64>) {
         self.is_open |= cap.is_none();
         self.most = if self.is_open { None } else { self.most.max(cap) };
     }
@@ -207,7 +207,7 @@ impl Seen<'_> {
 }
 
 /// Kinds that are pictures to a model. Others, as drawings in SVG, may be read as text.
-fn is_image(quoted: &[u8]) -> bool {
+pub(super) fn is_image(quoted: &[u8]) -> bool {
     const KINDS: [&[u8]; 8] = [
         b"\"image/png\"",
         b"\"image/jpeg\"",

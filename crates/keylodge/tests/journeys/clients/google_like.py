@@ -7,12 +7,15 @@ gives them for bad keys and for quota.
 What it does is told by the model's name: `gemini-2.5-flash` answers with what it was sent; `endless` goes on past any
 cap until nobody listens; `dies` hangs up after two chunks; `silent` says one chunk and then nothing; `over` keeps to no
 cap; `slow` says nothing until nobody listens; `suspended` and `leaky` refuse the key and name it.
+
+Interactions are in `google_interactions.py`; the models of these names do the same there.
 """
 
 import json
 import sys
 import threading
 
+import google_interactions
 from upstreams_base import Handler, serve
 
 KEYS = sys.argv[1:]
@@ -64,6 +67,8 @@ class Google(Handler):
             return self.say(200, SEEN)
         if not self.has_key():
             return None
+        if google_interactions.is_for(path):
+            return google_interactions.get(self, SEEN)
         models = [
             {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": ["generateContent"]}
             for name in ("gemini-2.5-flash", "like-google")
@@ -80,6 +85,9 @@ class Google(Handler):
         seen = {"path": self.path, "headers": self.headers.items(), "body": body, "left": False}
         SEEN.append(seen)
         if not self.has_key():
+            return
+        if google_interactions.is_for(self.path):
+            google_interactions.post(self, body, seen)
             return
         model, _, verb = self.path.split("?")[0].rsplit("/", 1)[-1].rpartition(":")
         cap = json.loads(body).get("generationConfig", {}).get("maxOutputTokens") or ANSWER_TOKENS
@@ -107,6 +115,10 @@ class Google(Handler):
             self.say(200, chunk(json.dumps(seen), count, end))
         else:
             self.stream(model, count, end, seen)
+
+    def do_DELETE(self):
+        if self.has_key():
+            google_interactions.delete(self, SEEN)
 
     def stream(self, model, count, end, seen):
         sse = "alt=sse" in self.path
