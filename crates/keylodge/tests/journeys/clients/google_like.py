@@ -7,6 +7,8 @@ gives them for bad keys and for quota.
 What it does is told by the model's name: `gemini-2.5-flash` answers with what it was sent; `endless` goes on past any
 cap until nobody listens; `dies` hangs up after two chunks; `silent` says one chunk and then nothing; `over` keeps to no
 cap; `slow` says nothing until nobody listens; `suspended` and `leaky` refuse the key and name it.
+
+With the key `drifted` its answers have another shape than they had: no `finishReason`, and a `grade`.
 """
 
 import json
@@ -51,7 +53,9 @@ def suspended(key):
 
 def chunk(text, output, end=None):
     candidate = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
-    if end:
+    if "drifted" in KEYS:
+        candidate["grade"] = 1
+    elif end:
         candidate["finishReason"] = end
     usage = {"promptTokenCount": 5, "candidatesTokenCount": output, "totalTokenCount": 5 + output}
     return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "like-google", "responseId": "r"}
