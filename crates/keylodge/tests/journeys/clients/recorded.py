@@ -20,7 +20,8 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def say(what, value):
-    print(what, json.dumps(value), flush=True)
+    # Fields have no order.
+    print(what, json.dumps(value, sort_keys=True), flush=True)
 
 
 def call(path, body=BODY):
