@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn status_and_content_type_are_part_of_it() {
         let good = answered(200, json!({"a": 1}));
-        check(&[good.clone()], &answered(404, json!({})), &["the status was 200, is 404"]);
+        check(std::slice::from_ref(&good), &answered(404, json!({})), &["the status was 200, is 404"]);
         check(&[good.clone(), answered(429, json!({}))], &answered(429, json!({})), &[]);
         let page = streamed(&["<html>"]);
         check(&[good], &page, &["the content type was application/json, is text/event-stream"]);
@@ -246,7 +246,7 @@ mod tests {
             "event: start\ndata: {\"id\": 1}\n\nevent: delta\ndata: {\"te",
             "xt\": \"a\"}\n\nevent: delta\ndata: {\"text\": \"b\"}\n\nevent: end\ndata: {\"usage\": 1}\n\ndata: [DONE]\n\n",
         ]);
-        check(&[before.clone()], &before, &[]);
+        check(std::slice::from_ref(&before), &before, &[]);
         let now = "event: delta\ndata: {\"text\": 1}\n\nevent: start\ndata: {\"id\": 1}\n\ndata: [DONE]\n\n";
         check(
             &[before],
@@ -263,7 +263,7 @@ mod tests {
     fn what_only_the_last_event_has_is_expected_of_the_last_event() {
         let before = streamed(&["data: {\"a\": 1}\n\n", "data: {\"a\": 1, \"finishReason\": \"STOP\"}\n\n"]);
         let unfinished = streamed(&["data: {\"a\": 1}\n\n"]);
-        check(&[before.clone()], &unfinished, &["the last event: finishReason was string, is missing"]);
+        check(std::slice::from_ref(&before), &unfinished, &["the last event: finishReason was string, is missing"]);
         let other = streamed(&["data: {\"finishReason\": \"STOP\"}\n\n"]);
         check(&[before], &other, &["a was number, is missing"]);
         let mut broken = unfinished.clone();

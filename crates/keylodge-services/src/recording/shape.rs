@@ -179,7 +179,10 @@ mod tests {
         let compared = Shape::of(before).compare(&Shape::of(now));
         assert_eq!(
             (compared.drifts, compared.news),
-            (drifts.iter().map(ToString::to_string).collect(), news.iter().map(ToString::to_string).collect()),
+            (
+                drifts.iter().map(|&words| words.to_owned()).collect(),
+                news.iter().map(|&words| words.to_owned()).collect()
+            ),
             "{before} {now}"
         );
     }
