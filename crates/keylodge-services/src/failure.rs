@@ -264,6 +264,9 @@ pub(crate) fn upstream(name: &str, error: &UpstreamError) -> Status {
         .with(retry),
         UpstreamError::TooSlow => too_slow(),
         UpstreamError::Path => Status::new(Code::InvalidArgument, "The path cannot be passed on as it is."),
+        UpstreamError::Unreadable => {
+            Status::new(Code::InvalidArgument, "The body did not come whole, or is too long to be recorded.")
+        }
     }
 }
 

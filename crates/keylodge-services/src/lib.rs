@@ -17,6 +17,7 @@
 //! | [`plane`] | the data plane as a listener serves it |
 //! | `unread` | the rest of a body whose request is answered already |
 //! | [`relay`] | upstreams: servers that answer in our place |
+//! | [`recording`] | what upstreams answered, kept for tests |
 //! | [`follow`] | brings the store's change feed into the gate's index |
 //! | [`purge`] | takes out what has had its time |
 //! | [`metering`] | what calls took, written down each second |
@@ -64,6 +65,7 @@ mod projects;
 pub mod purge;
 mod query;
 mod reading;
+pub mod recording;
 pub mod relay;
 pub mod router;
 mod service_usage;

@@ -1,5 +1,6 @@
 //! Key strings, operator tokens and ephemeral tokens: types that refuse to be seen, and the hash we keep instead.
 
+mod find;
 mod hash;
 mod mask;
 mod shape;
@@ -8,6 +9,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+pub use find::{find_secrets, is_secret_parameter, names_a_secret};
 pub use hash::{KeyHash, Pepper, sha256};
 pub use mask::{head, mask};
 pub use shape::Malformed;

@@ -145,10 +145,11 @@ pub struct Relayed {
     last: Last,
 }
 
-/// The end of a body that the upstream was not let finish.
+/// The end of a body that the upstream was not let finish, or did not.
 enum Last {
     None,
     Chunk(Bytes),
+    Broken(BoxError),
     Said,
 }
 
@@ -188,7 +189,7 @@ impl Relayed {
     fn is_over(&self) -> bool {
         match self.last {
             Last::None => self.incoming.is_end_stream(),
-            Last::Chunk(_) => false,
+            Last::Chunk(_) | Last::Broken(_) => false,
             Last::Said => true,
         }
     }
@@ -196,6 +197,7 @@ impl Relayed {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match std::mem::replace(&mut self.last, Last::Said) {
             Last::Chunk(bytes) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Last::Broken(error) => return Poll::Ready(Some(Err(error))),
             Last::Said => return Poll::Ready(None),
             Last::None => self.last = Last::None,
         }
@@ -215,7 +217,16 @@ impl Relayed {
                 self.passes(frame.data_ref());
             }
             Poll::Ready(None) => self.done(),
-            Poll::Ready(Some(Err(_))) => self.break_off(),
+            Poll::Ready(Some(Err(_))) => {
+                self.break_off();
+                if let Poll::Ready(Some(Err(error))) = frame {
+                    self.last = Last::Broken(error.into());
+                }
+                // Whoever writes to the caller drops what is not written yet when it hears of this, so it is let write
+                // first.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             Poll::Pending if self.silence.is_too_long(cx) => {
                 self.break_off();
                 return Poll::Ready(Some(Err("the upstream was silent for too long".into())));

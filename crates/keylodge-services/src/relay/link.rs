@@ -23,13 +23,22 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::body::Outgoing;
 use super::settings::Base;
 use super::wire::Wire;
+use crate::recording::Player;
 
 /// Where an upstream is, and how it is reached.
-pub(super) struct Endpoint {
-    host: String,
-    port: u16,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
-    connect_time_max: Duration,
+pub(super) enum Endpoint {
+    Network {
+        host: String,
+        port: u16,
+        tls: Option<(TlsConnector, ServerName<'static>)>,
+        connect_time_max: Duration,
+    },
+    /// A recording answers in its place.
+    Played {
+        player: Arc<Player>,
+        upstream: Arc<str>,
+        base: String,
+    },
 }
 
 /// Why an upstream could not be spoken to.
@@ -50,29 +59,35 @@ impl Endpoint {
         let host = base.authority.host().trim_matches(['[', ']']).to_owned();
         let name = || ServerName::try_from(host.clone()).map_err(|_| "a host that a certificate can name");
         let tls = base.is_tls.then(name).transpose()?.map(|name| (tls.clone(), name));
-        Ok(Self { host, port: base.port(), tls, connect_time_max })
+        Ok(Self::Network { host, port: base.port(), tls, connect_time_max })
+    }
+
+    pub(super) fn played(player: &Arc<Player>, upstream: &Arc<str>, base: &Base) -> Self {
+        Self::Played { player: Arc::clone(player), upstream: Arc::clone(upstream), base: base.path.clone() }
     }
 
     pub(super) async fn connect(&self) -> Result<Link, LinkError> {
-        let connected = tokio::time::timeout(self.connect_time_max, self.open()).await;
-        connected.map_err(|_| LinkError::ConnectTime)?
-    }
-
-    async fn open(&self) -> Result<Link, LinkError> {
-        let stream = TcpStream::connect((&*self.host, self.port)).await.map_err(LinkError::Connect)?;
-        // Small chunks of a stream must leave at once.
-        stream.set_nodelay(true).map_err(LinkError::Connect)?;
-        let wire = match &self.tls {
-            None => Wire::Plain(stream),
-            Some((tls, name)) => {
-                let stream = tls.connect(name.clone(), stream).await.map_err(LinkError::Connect)?;
-                Wire::Tls(Box::new(stream))
+        let wire = match self {
+            Self::Played { player, upstream, base } => Wire::Inside(player.connect(upstream, base)),
+            Self::Network { host, port, tls, connect_time_max } => {
+                let opened = tokio::time::timeout(*connect_time_max, open(host, *port, tls.as_ref())).await;
+                opened.map_err(|_| LinkError::ConnectTime)?.map_err(LinkError::Connect)?
             }
         };
         let opened = Builder::new().handshake(TokioIo::new(wire)).await.map_err(LinkError::Broken)?;
         let (sender, connection) = opened;
         Ok(Link { sender, connection: Box::pin(connection.with_upgrades()), is_over: false })
     }
+}
+
+async fn open(host: &str, port: u16, tls: Option<&(TlsConnector, ServerName<'static>)>) -> io::Result<Wire> {
+    let stream = TcpStream::connect((host, port)).await?;
+    // Small chunks of a stream must leave at once.
+    stream.set_nodelay(true)?;
+    Ok(match tls {
+        None => Wire::Plain(stream),
+        Some((tls, name)) => Wire::Tls(Box::new(tls.connect(name.clone(), stream).await?)),
+    })
 }
 
 /// An open connection. At most one call uses it at a time.

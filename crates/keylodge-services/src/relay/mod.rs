@@ -9,6 +9,7 @@
 //! | [`usage`] | what a call may cost before it is sent, and what it did cost, read in passing |
 //! | [`openai`] | a Gemini call spoken to an OpenAI-compatible server |
 
+mod again;
 mod body;
 mod count;
 mod credentials;
@@ -21,12 +22,14 @@ mod quiet;
 mod reach;
 mod settings;
 mod socket;
+mod tape;
 mod tunnel;
 mod underway;
 mod upstream;
 pub mod usage;
 mod wire;
 
+pub use again::{Checked, check};
 pub(crate) use body::Outgoing;
 pub use body::{Answer, Relayed};
 pub(crate) use count::{Counts, framing, is_plain};
@@ -46,12 +49,15 @@ use keylodge_gate::Clock;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::recording::Tape;
+
 /// All upstreams of a deployment.
 #[derive(Default)]
 pub struct Upstreams {
     all: Vec<Arc<Upstream>>,
     /// One reading of the credentials after the other.
     reloading: tokio::sync::Mutex<()>,
+    tape: Tape,
 }
 
 impl Upstreams {
@@ -60,15 +66,27 @@ impl Upstreams {
     /// # Errors
     /// What is wrong, in words for whoever started the program.
     pub fn new(settings: Vec<(UpstreamSettings, Option<String>)>, clock: &Clock) -> Result<Self, String> {
+        Self::with_tape(settings, clock, &Tape::None)
+    }
+
+    /// The same with a recording that is made or played.
+    ///
+    /// # Errors
+    /// As [`Upstreams::new`].
+    pub fn with_tape(
+        settings: Vec<(UpstreamSettings, Option<String>)>,
+        clock: &Clock,
+        tape: &Tape,
+    ) -> Result<Self, String> {
         let tls = connector()?;
         let upstream = |(settings, credential): (UpstreamSettings, Option<String>)| {
             let name = settings.name.clone();
             let credential = credential.map(|text| secret_header(&settings, &text)).transpose()?;
-            let upstream = Upstream::new(settings, credential, Arc::clone(clock), &tls);
+            let upstream = Upstream::new(settings, credential, Arc::clone(clock), &tls, tape);
             upstream.map(Arc::new).map_err(|wanted| format!("the url of the upstream '{name}' must have {wanted}"))
         };
         let all = settings.into_iter().map(upstream).collect::<Result<_, _>>()?;
-        Ok(Self { all, reloading: tokio::sync::Mutex::default() })
+        Ok(Self { all, reloading: tokio::sync::Mutex::default(), tape: tape.clone() })
     }
 
     /// All of them, in the order of the settings.
@@ -85,6 +103,9 @@ impl Upstreams {
     pub async fn hang_up(&self) {
         for upstream in &self.all {
             upstream.hang_up().await;
+        }
+        if let Tape::Plays(player) = &self.tape {
+            player.hang_up().await;
         }
     }
 

@@ -21,10 +21,12 @@ use super::headers;
 use super::link::{Endpoint, Link, LinkError, Pair, Pool, Sent};
 use super::reach::Reach;
 use super::settings::{Kind, UpstreamSettings};
+use super::tape;
 use super::tunnel::{Tunnel, Wish};
 use super::underway::Underway;
 use crate::bill::{BROKEN, Bill, UNREACHABLE};
 use crate::observe::chain;
+use crate::recording::{Noted, Recorder, Tape};
 
 /// An upstream.
 pub(crate) struct Upstream {
@@ -36,6 +38,7 @@ pub(crate) struct Upstream {
     pub(crate) credentials: Arc<Credentials>,
     reach: Reach,
     tunnels: Mutex<JoinSet<()>>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 /// Why an upstream gave no answer.
@@ -59,6 +62,8 @@ pub(crate) enum UpstreamError {
     Unread,
     /// It changed to another protocol, which nobody had asked for.
     Switched,
+    /// The request could not be read whole, as recording it needs; nothing was sent.
+    Unreadable,
 }
 
 impl From<NoneFree> for UpstreamError {
@@ -74,7 +79,7 @@ impl UpstreamError {
             Self::Unreachable(_) | Self::Resting(_) => UNREACHABLE,
             Self::Broken(_) | Self::Switched | Self::Unread => BROKEN,
             Self::TooSlow => "http_504",
-            Self::Path => "http_400",
+            Self::Path | Self::Unreadable => "http_400",
             Self::NoneFree(none) if matches!(none.why, Why::TooMany) => "http_429",
             Self::NoneFree(_) | Self::Credential => "http_503",
         }
@@ -89,7 +94,8 @@ impl UpstreamError {
             | Self::Resting(_)
             | Self::NoneFree(_)
             | Self::Credential
-            | Self::Unread => false,
+            | Self::Unread
+            | Self::Unreadable => false,
         }
     }
 
@@ -105,6 +111,7 @@ impl UpstreamError {
             Self::NoneFree(none) => format!("none of its credentials can be used for {} s", none.wait.as_secs()),
             Self::Switched => "it changed to a protocol that nobody had asked for".to_owned(),
             Self::Credential => "it does not take our credential".to_owned(),
+            Self::Unreadable => "the request could not be read whole, as recording it needs".to_owned(),
             Self::Unread => "it refused a call in words that cannot be looked through for our credential".to_owned(),
         }
     }
@@ -120,13 +127,20 @@ impl Upstream {
         key_file: Option<HeaderValue>,
         clock: Clock,
         tls: &TlsConnector,
+        tape: &Tape,
     ) -> Result<Self, &'static str> {
-        let endpoint = Endpoint::new(&settings.url, tls, settings.connect_time_max)?;
         let host = HeaderValue::from_str(settings.url.authority.as_str()).map_err(|_| "a host that can be named")?;
         let name: Arc<str> = settings.name.as_str().into();
+        let (endpoint, recorder) = match tape {
+            Tape::Plays(player) => (Endpoint::played(player, &name, &settings.url), None),
+            Tape::Records(recorder) => {
+                (Endpoint::new(&settings.url, tls, settings.connect_time_max)?, Some(Arc::clone(recorder)))
+            }
+            Tape::None => (Endpoint::new(&settings.url, tls, settings.connect_time_max)?, None),
+        };
         let credentials = Arc::new(Credentials::new(Arc::clone(&name), key_file, Arc::clone(&clock)));
         let (pool, reach) = (Arc::default(), Reach::new(clock));
-        Ok(Self { name, settings, endpoint, host, pool, credentials, reach, tunnels: Mutex::default() })
+        Ok(Self { name, settings, endpoint, host, pool, credentials, reach, tunnels: Mutex::default(), recorder })
     }
 
     /// Whether it can be reached, as far as is known.
@@ -156,7 +170,8 @@ impl Upstream {
     ) -> Result<Response<Answer>, UpstreamError> {
         let underway = Underway::new(slot, bill, self);
         let model = underway.model();
-        let (mut response, tunnel) = match self.send_on(underway.slot, rest, pair, model.as_ref(), account).await {
+        let sent = self.send_on(underway.slot, rest, pair, model.as_ref(), account).await;
+        let Carriage { mut response, tunnel, noted } = match sent {
             Ok(answered) => answered,
             Err(error) => {
                 underway.unanswered(&error);
@@ -174,7 +189,7 @@ impl Upstream {
             }
             (Some(tunnel), bill) => self.open(tunnel, bill.map(|(bill, _)| bill)),
         }
-        Ok(response)
+        recorded(response, noted).await
     }
 
     /// Sends a request of our own on and gives the answer back, its body still on the way.
@@ -185,8 +200,8 @@ impl Upstream {
         pair: &Arc<Pair>,
     ) -> Result<Response<Answer>, UpstreamError> {
         let model = underway.model();
-        let (response, _) = self.send_on(underway.slot, rest, pair, model.as_ref(), None).await?;
-        Ok(response)
+        let Carriage { response, noted, .. } = self.send_on(underway.slot, rest, pair, model.as_ref(), None).await?;
+        recorded(response, noted).await
     }
 
     /// The request stays where it is until a connection takes it: moving it from step to step is most of what a step costs.
@@ -197,7 +212,11 @@ impl Upstream {
         pair: &Arc<Pair>,
         model: Option<&Arc<str>>,
         account: Option<&Member>,
-    ) -> Result<(Response<Answer>, Option<Box<Tunnel>>), UpstreamError> {
+    ) -> Result<Carriage, UpstreamError> {
+        let noted = match &self.recorder {
+            None => None,
+            Some(recorder) => Box::pin(tape::note(self, recorder, slot, rest)).await?,
+        };
         let Some(request) = slot.as_mut() else { return Err(UpstreamError::Path) };
         // What models say is counted; a websocket could not be.
         let wish = if self.settings.kind == Kind::Http { Wish::of(request) } else { None };
@@ -220,7 +239,7 @@ impl Upstream {
             Carried::Streams(response, link, chosen) => (response, link, chosen),
             Carried::Told(mut told) => {
                 make_ours(&mut told);
-                return Ok((*told, None));
+                return Ok(Carriage { response: *told, tunnel: None, noted });
             }
         };
         make_ours(&mut response);
@@ -229,10 +248,11 @@ impl Upstream {
             let wish = wish.ok_or(UpstreamError::Switched)?;
             wish.say(response.headers_mut());
             let tunnel = wish.granted(&mut response, link, chosen);
-            return Ok((response.map(|_| Answer::Whole(None)), Some(Box::new(tunnel))));
+            let response = response.map(|_| Answer::Whole(None));
+            return Ok(Carriage { response, tunnel: Some(Box::new(tunnel)), noted });
         }
         let response = response.map(|incoming| Answer::Relayed(self.relayed(incoming, link, pair, chosen)));
-        Ok((response, None))
+        Ok(Carriage { response, tunnel: None, noted })
     }
 
     /// Carries a websocket in a task of its own, since the call's own ends with the answer's head.
@@ -262,7 +282,7 @@ impl Upstream {
         let is_whole = matches!(request.body(), Outgoing::Whole(Some(_)));
         let headers = request.headers_mut();
         headers::keep_for_upstream(headers);
-        if self.settings.kind.has_models() {
+        if self.settings.kind.has_models() || self.recorder.is_some() {
             // What is compressed cannot be read in passing.
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
@@ -326,6 +346,21 @@ impl Upstream {
             }
         };
         path.ok().map(Uri::from)
+    }
+}
+
+/// What came of sending a request on.
+struct Carriage {
+    response: Response<Answer>,
+    tunnel: Option<Box<Tunnel>>,
+    /// Where calls are recorded.
+    noted: Option<Box<Noted>>,
+}
+
+async fn recorded(response: Response<Answer>, noted: Option<Box<Noted>>) -> Result<Response<Answer>, UpstreamError> {
+    match noted {
+        None => Ok(response),
+        Some(noted) => Ok(Box::pin(tape::record(noted, response)).await),
     }
 }
 

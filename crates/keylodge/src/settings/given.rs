@@ -8,6 +8,7 @@ use etcetera::BaseStrategy as _;
 use toml::de::{DeTable, DeValue};
 
 use super::known::{KNOWN, UPSTREAM};
+use super::models::OTHERS;
 
 /// Where a value stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,8 +80,6 @@ pub(crate) struct GivenUpstream {
 impl Given {
     /// Reads all three sources.
     pub(crate) fn read(flags: &Flags) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "this is the settings module")]
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut given = Self::default();
         let named = flags.config.clone().or_else(|| variable("KEYLODGE_CONFIG").map(PathBuf::from));
         match (named, default_file()) {
@@ -113,6 +112,17 @@ impl Given {
         given.url = variable("KEYLODGE_URL");
         given.token = variable("KEYLODGE_TOKEN");
         given
+    }
+
+    /// Has all models answered by one upstream of the Gemini API, which is named in an argument.
+    pub(crate) fn all_models_from(&mut self, upstream: &str, url: &str, flag: &str) {
+        let place = Place::Flag { flag: flag.to_owned() };
+        let value = |name: &str, value: &str| (name.to_owned(), (value.to_owned(), place.clone()));
+        let values = BTreeMap::from([value("kind", "gemini"), value("url", url)]);
+        let table = GivenUpstream { place: place.clone(), values, methods: Vec::new() };
+        self.upstreams.retain(|(name, _)| name != upstream);
+        self.upstreams.push((upstream.to_owned(), table));
+        self.models = Some(vec![(OTHERS.to_owned(), upstream.to_owned(), place)]);
     }
 
     fn read_file(&mut self, file: &Path) {
@@ -237,6 +247,12 @@ impl Given {
         let problem = format!("there is no setting '{name}'{}", hint.unwrap_or_default());
         self.mistakes.push(Mistake { place, problem });
     }
+}
+
+/// A variable of the environment, if it is there and not empty.
+#[expect(clippy::disallowed_methods, reason = "this is the settings module")]
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// The settings file that is read when none is named.

@@ -13,7 +13,7 @@ mod prices;
 mod upstreams;
 
 pub(crate) use config::Config;
-pub(crate) use given::{Flags, Given, Mistake};
+pub(crate) use given::{Flags, Given, Mistake, variable};
 pub(crate) use known::{KNOWN, Setting, reference_page};
 pub(crate) use listeners::{HttpLimits, Listen, Listeners, TlsFiles};
 pub(crate) use models::{EngineKind, OTHERS, Source};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderName;
 use keylodge_rules::ServiceName;
 use keylodge_services::relay::{Base, CredentialHeader, Kind, MethodRule, Place, UpstreamSettings};
+use keylodge_store::UpstreamSecret;
 
 use super::config::whole;
 use super::given::{self, Given, GivenUpstream, Mistake};
@@ -16,6 +17,8 @@ use super::openapi;
 pub(crate) struct Upstream {
     pub(crate) settings: UpstreamSettings,
     pub(crate) key_file: Option<PathBuf>,
+    /// A credential that was given otherwise; then the file is not read.
+    pub(crate) key: Option<UpstreamSecret>,
     openapi: Option<(PathBuf, given::Place)>,
 }
 
@@ -111,7 +114,7 @@ fn upstream(name: &str, table: &GivenUpstream, mistakes: &mut Vec<Mistake>) -> O
     let key_file = check.maybe("key_file", |text| Ok::<_, &str>(PathBuf::from(text)));
     let openapi = check.maybe("openapi", |text| Ok::<_, &str>(PathBuf::from(text)));
     let openapi = openapi.zip(table.values.get("openapi").map(|(_, place)| place.clone()));
-    (mistakes.len() == before).then_some(Upstream { settings, key_file, openapi })
+    (mistakes.len() == before).then_some(Upstream { settings, key_file, key: None, openapi })
 }
 
 /// Where the credential of an upstream goes.

@@ -18,7 +18,7 @@ pub(super) struct Beside {
 }
 
 impl Beside {
-    /// Starts it. The receiver rings when it has ended.
+    /// Starts it, without the variable that is hidden from it. The receiver rings when it has ended.
     ///
     /// # Errors
     /// A sentence for whoever started the server.
@@ -26,11 +26,16 @@ impl Beside {
         command: &[OsString],
         url: &str,
         key: &KeyString,
+        hidden: Option<&str>,
     ) -> Result<(Self, oneshot::Receiver<()>), String> {
         let [name, arguments @ ..] = command else { return Err("there is no command to run".to_owned()) };
         let shown = name.to_string_lossy().into_owned();
         let key = key.reveal();
-        let child = Command::new(name)
+        let mut command = Command::new(name);
+        if let Some(hidden) = hidden {
+            command.env_remove(hidden);
+        }
+        let child = command
             .args(arguments)
             .env("GEMINI_API_KEY", key)
             // Clients prefer it where it is set.

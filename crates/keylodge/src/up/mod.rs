@@ -10,6 +10,7 @@ mod upstreams;
 mod welcome;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,6 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use keylodge_gate::{Clock, Entropy, Judge, Ledger, Names};
 use keylodge_rules::Timestamp;
 use keylodge_services::observe::{Metrics, chain};
+use keylodge_services::recording::Tape;
 use keylodge_services::{
     AuthTokens, Background, Catalogue, Follower, ListensAt, Lodge, LodgeParts, Plane, Sessions, Tally, Unwritten, Uses,
     first_start, metering, purge, relay, router, settle_interactions, uses,
@@ -44,12 +46,16 @@ pub(crate) struct Start {
     pub(crate) command: Vec<OsString>,
     /// Whether the listeners have a certificate that is made here, for development.
     pub(crate) signs_itself: bool,
+    /// A variable of the environment that the program must not see.
+    pub(crate) hidden: Option<String>,
+    /// What stands between the relay and the upstreams.
+    pub(crate) tape: Tape,
 }
 
 /// Runs the server, and gives the exit code of the command, if there was one. An error is a sentence for whoever started
 /// it.
 pub(crate) async fn run(config: &mut Config, start: Start) -> Result<ExitCode, String> {
-    let Start { say, seed, command, signs_itself } = start;
+    let Start { say, seed, command, signs_itself, hidden, tape } = start;
     let entropy = seed.map_or_else(dice::of_the_system, dice::of_seed);
     let data = DataDir::open(&config.data_dir)?;
     let self_signed = if signs_itself { Some(self_signed(config, &data)?) } else { None };
@@ -88,7 +94,7 @@ pub(crate) async fn run(config: &mut Config, start: Start) -> Result<ExitCode, S
     let (follower, feed, index) =
         Follower::start(store.clone()).await.map_err(|error| words("cannot read the database", &error))?;
     let clock: Clock = Arc::new(system_time);
-    let upstreams = upstreams::open(config, &clock)?;
+    let upstreams = upstreams::open(config, &clock, &tape)?;
     let models = engines::start(config, &upstreams)?;
     let ledger = Arc::new(Ledger::new(Arc::clone(&clock), true));
     let judge = Judge::new(index.clone(), master.pepper(), ledger, Arc::clone(&clock), &entropy);
@@ -139,7 +145,7 @@ pub(crate) async fn run(config: &mut Config, start: Start) -> Result<ExitCode, S
     let mut stop_signal = StopSignal::listen()?;
     let beside = match &made {
         Some(made) if !command.is_empty() => {
-            let (beside, ended) = Beside::start(&command, &url, &made.key)?;
+            let (beside, ended) = Beside::start(&command, &url, &made.key, hidden.as_deref())?;
             stop_signal.or_when(ended);
             Some(beside)
         }
@@ -201,6 +207,16 @@ fn self_signed(config: &mut Config, data: &DataDir) -> Result<SelfSigned, String
         listen.tls = Some(made.files.clone());
     }
     Ok(made)
+}
+
+/// Asks the upstreams again what is in a recording. No server is started for it.
+///
+/// # Errors
+/// A sentence for whoever asked.
+pub(crate) async fn check(config: &Config, recording: &Path) -> Result<relay::Checked, String> {
+    let clock: Clock = Arc::new(system_time);
+    let upstreams = upstreams::open(config, &clock, &Tape::None)?;
+    relay::check(&upstreams, recording).await
 }
 
 /// The certificates of both listeners, one for both where they have the same files.

@@ -23,6 +23,7 @@ mod locked_database;
 mod management;
 mod observe;
 mod python_clients;
+mod recording;
 mod relay;
 mod relayed_interactions;
 mod revoke;

@@ -18,10 +18,12 @@ use std::time::Duration;
 use http::HeaderValue;
 use keylodge_gate::Clock;
 use keylodge_rules::upstream::{Answered, Choice, Member, Pool, Standing, Ticket, Why};
+use zeroize::Zeroizing;
 
 pub(super) use carry::Carried;
 pub(crate) use kept::Opened;
 pub use kept::read as read_credentials;
+pub(super) use said::is_encoded;
 
 /// The id of the credential that an upstream has in its settings. Those that are kept have other ids.
 pub(crate) const KEY_FILE: &str = "key_file";
@@ -111,6 +113,15 @@ impl Credentials {
     /// Whether a call that one of them did not get through could go with another.
     pub(crate) fn are_several(&self) -> bool {
         !self.is_empty.load(Ordering::Acquire) && self.held().secrets.len() > 1
+    }
+
+    /// All of them, without what stands before them in a header.
+    pub(crate) fn secrets(&self) -> Vec<Zeroizing<String>> {
+        let text = |(_, secret): &(String, HeaderValue)| {
+            let text = secret.to_str().ok()?;
+            Some(Zeroizing::new(text.strip_prefix("Bearer ").unwrap_or(text).to_owned()))
+        };
+        self.held().secrets.iter().filter_map(text).collect()
     }
 
     /// How each of them fares now.

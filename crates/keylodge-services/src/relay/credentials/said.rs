@@ -51,7 +51,7 @@ pub(super) const fn is_google(kind: Kind) -> bool {
 }
 
 /// Whether a body is not what its bytes say.
-pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
+pub(in crate::relay) fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity")
 }
 

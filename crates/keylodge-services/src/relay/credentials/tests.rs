@@ -17,6 +17,7 @@ use keylodge_rules::{ServiceName, Timestamp};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::recording::Tape;
 use crate::relay::body::{Answer, Outgoing};
 use crate::relay::link::Pair;
 use crate::relay::settings::{Base, CredentialHeader, Kind, Place, UpstreamSettings};
@@ -88,7 +89,7 @@ impl Road {
         let micros = Arc::new(AtomicI64::new(1_700_000_000_000_000));
         let time = Arc::clone(&micros);
         let clock: Clock = Arc::new(move || Timestamp::from_micros(time.load(Ordering::SeqCst)));
-        let upstream = Upstream::new(settings, None, clock, &crate::relay::connector().unwrap()).unwrap();
+        let upstream = Upstream::new(settings, None, clock, &crate::relay::connector().unwrap(), &Tape::None).unwrap();
         let kept = credentials.iter().map(|credential| {
             let (key, project) = credential.split_once('@').unwrap();
             let member = Member { id: key.to_owned(), quota_project: project.to_owned() };

@@ -9,6 +9,7 @@ cap until nobody listens; `dies` hangs up after two chunks; `silent` says one ch
 cap; `slow` says nothing until nobody listens; `suspended` and `leaky` refuse the key and name it.
 
 Interactions are in `google_interactions.py`; the models of these names do the same there.
+With the key `drifted` its answers have another shape than they had: no `finishReason`, and a `grade`.
 """
 
 import json
@@ -54,7 +55,9 @@ def suspended(key):
 
 def chunk(text, output, end=None):
     candidate = {"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}
-    if end:
+    if "drifted" in KEYS:
+        candidate["grade"] = 1
+    elif end:
         candidate["finishReason"] = end
     usage = {"promptTokenCount": 5, "candidatesTokenCount": output, "totalTokenCount": 5 + output}
     return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "like-google", "responseId": "r"}
