@@ -16,8 +16,11 @@ use tokio::sync::watch;
 use crate::Lodge;
 use crate::observe::chain;
 
-/// How often what was counted is written: when the clock's second begins.
+/// How often what was counted is written.
 pub const WRITE_EVERY: Duration = Duration::from_secs(1);
+
+/// How long after the beginning of the clock's second it is written, in microseconds.
+const AFTER_SECOND_MICROS: i64 = 20_000;
 
 /// How often accounts of which nothing is counted any more are dropped.
 const SWEEP_EVERY: u32 = 60;
@@ -134,11 +137,12 @@ async fn write_and_fold(lodge: &Lodge, round: u32, folded: &mut i64, stopping: b
     Ok(())
 }
 
-/// How long it is until the clock's next second begins. What is written then is of one minute, so that rows of two do not
-/// take the room of both.
+/// How long it is until the next time to write: a moment after the clock's second begins. What is written then is nearly
+/// all of one minute, so that rows of two do not take the room of both; and it is never a moment before.
 fn to_next_second(now: Timestamp) -> Duration {
     let every = i64::try_from(WRITE_EVERY.as_micros()).unwrap_or(i64::MAX);
-    Duration::from_micros((every - now.micros().rem_euclid(every)).unsigned_abs())
+    let since = (now.micros() - AFTER_SECOND_MICROS).rem_euclid(every);
+    Duration::from_micros((every - since).unsigned_abs())
 }
 
 fn minute(lodge: &Lodge) -> i64 {

@@ -106,14 +106,13 @@ mod tests {
 
     #[test]
     fn what_may_be_null_says_so() {
-        let null = json!({"type": "null"});
         check(
             &json!({"type": "STRING", "nullable": true, "enum": ["a"]}),
-            &json!({"anyOf": [{"type": "string", "enum": ["a"]}, null]}),
+            &json!({"anyOf": [{"type": "string", "enum": ["a"]}, {"type": "null"}]}),
         );
         check(
             &json!({"ref": "#/defs/a", "nullable": true, "defs": {"a": {"type": "STRING"}}}),
-            &json!({"anyOf": [{"$ref": "#/$defs/a"}, null], "$defs": {"a": {"type": "string"}}}),
+            &json!({"anyOf": [{"$ref": "#/$defs/a"}, {"type": "null"}], "$defs": {"a": {"type": "string"}}}),
         );
     }
 

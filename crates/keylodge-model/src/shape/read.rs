@@ -181,7 +181,7 @@ impl Reader<'_> {
         let Some(own) = own else {
             let mut typed = given.clone();
             typed.insert("type".to_owned(), types.clone());
-            return pointer.is_none().then(|| Cow::Owned(Value::Object(typed)));
+            return pointer.is_none().then_some(Cow::Owned(Value::Object(typed)));
         };
         let allowed = one_or_more(types);
         let fits = |own: &Value| allowed.contains(own) || (own == "integer" && allowed.iter().any(|of| of == "number"));

@@ -2,14 +2,14 @@ use serde_json::json;
 
 use super::*;
 
-fn gbnf(schema: Value) -> String {
-    let shape = Shape::of_json_schema(&schema).unwrap_or_else(|mistakes| panic!("{schema}: {mistakes:?}"));
+fn gbnf(schema: &Value) -> String {
+    let shape = Shape::of_json_schema(schema).unwrap_or_else(|mistakes| panic!("{schema}: {mistakes:?}"));
     shape.grammar().unwrap_or_else(|mistake| panic!("{schema}: {mistake:?}")).0
 }
 
 /// The rule that says exactly this is there.
 #[track_caller]
-fn check_rule(schema: Value, rule: &str) {
+fn check_rule(schema: &Value, rule: &str) {
     let gbnf = gbnf(schema);
     assert!(
         gbnf.lines().any(|line| line.split_once(" ::= ").is_some_and(|(_, said)| said == rule)),
@@ -18,8 +18,8 @@ fn check_rule(schema: Value, rule: &str) {
 }
 
 #[track_caller]
-fn check_refused(schema: Value, place: &str, why: &str) {
-    let shape = Shape::of_json_schema(&schema);
+fn check_refused(schema: &Value, place: &str, why: &str) {
+    let shape = Shape::of_json_schema(schema);
     let mistakes = shape.and_then(|shape| shape.grammar().map_err(|mistake| vec![mistake])).expect_err("a mistake");
     let found = mistakes.iter().any(|mistake| mistake.place == place && mistake.why.contains(why));
     assert!(found, "{schema}: {place}, {why}: {mistakes:?}");
@@ -32,16 +32,16 @@ fn names_come_in_the_order_that_is_asked_for() {
     };
     // Rules are written from the last name to the first.
     let found = order(gbnf(
-        json!({"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "propertyOrdering": ["c", "a"]}),
+        &json!({"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "propertyOrdering": ["c", "a"]}),
     ));
     assert!(found[0] > found[1] && found[1] > found[2], "{found:?}");
 }
 
 #[test]
 fn names_and_values_of_callers_are_only_ever_literals() {
-    check_rule(json!({"enum": ["a\"\n\\", "ü"]}), r#""\"a\\\"\\n\\\\\"" | "\"ü\"""#);
+    check_rule(&json!({"enum": ["a\"\n\\", "ü"]}), r#""\"a\\\"\\n\\\\\"" | "\"ü\"""#);
     check_rule(
-        json!({"type": "object", "properties": {"root": {"type": "null"}}, "required": ["root"]}),
+        &json!({"type": "object", "properties": {"root": {"type": "null"}}, "required": ["root"]}),
         r#""\"root\"" space ":" space r0"#,
     );
 }
@@ -49,26 +49,26 @@ fn names_and_values_of_callers_are_only_ever_literals() {
 #[test]
 fn numbers_end_where_every_reader_still_reads_them() {
     let number = r#""-"? ("0" | [1-9] [0-9]{0,14}) ("." [0-9]{1,15})? ([eE] [-+]? [0-9]{1,2})?"#;
-    check_rule(json!({"type": "number"}), number);
-    check_rule(json!({"type": "integer", "minimum": 3, "maximum": 12.9}), r#"[3-9] | "1" [0-2]"#);
-    check_rule(json!({"type": "number", "minimum": 0, "maximum": 1}), r#"[0-1] | "0" "." [0-9]{1,12}"#);
+    check_rule(&json!({"type": "number"}), number);
+    check_rule(&json!({"type": "integer", "minimum": 3, "maximum": 12.9}), r#"[3-9] | "1" [0-2]"#);
+    check_rule(&json!({"type": "number", "minimum": 0, "maximum": 1}), r#"[0-1] | "0" "." [0-9]{1,12}"#);
 }
 
 #[test]
 fn what_allows_more_than_can_be_said_is_narrowed() {
     // Lengths end where llama.cpp stops counting, and a count of properties decides which are there.
-    check_rule(json!({"type": "string", "maxLength": 100_000}), "char{0,2000}");
+    check_rule(&json!({"type": "string", "maxLength": 100_000}), "char{0,2000}");
     let counted =
         json!({"type": "object", "properties": {"a": {"type": "null"}, "b": {"type": "null"}}, "maxProperties": 1});
-    assert!(!gbnf(counted).contains("\\\"b\\\""));
+    assert!(!gbnf(&counted).contains("\\\"b\\\""));
 }
 
 #[test]
 fn what_holds_itself_ends_somewhere() {
     let tree = json!({"type": "object", "properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}}});
-    assert!(gbnf(tree).lines().count() < 100);
+    assert!(gbnf(&tree).lines().count() < 100);
     let endless = json!({"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["next"]});
-    check_refused(endless, "", "without end");
+    check_refused(&endless, "", "without end");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn what_cannot_be_followed_is_named_with_its_place() {
         (json!({"$ref": "#/a", "type": "string"}), ".type", "beside $ref"),
         (json!({"type": "object", "properties": {"a": {}}, "minProperties": 2}), ".minProperties", "fewer"),
     ] {
-        check_refused(schema, place, why);
+        check_refused(&schema, place, why);
     }
     let deep = (0..40).fold(json!({"type": "string"}), |inner, _| json!({"type": "array", "items": inner}));
     let mistakes = Shape::of_json_schema(&deep).expect_err("too deep");
@@ -104,7 +104,7 @@ fn what_cannot_be_followed_is_named_with_its_place() {
 fn a_grammar_has_a_bound() {
     let names: serde_json::Map<String, Value> =
         (0..200).map(|name| (name.to_string(), json!({"type": "string", "maxLength": 1000 + name}))).collect();
-    check_refused(json!({"type": "object", "properties": names}), "", "too many");
+    check_refused(&json!({"type": "object", "properties": names}), "", "too many");
 }
 
 #[test]

@@ -20,7 +20,23 @@ pub(super) fn of_paths(
     paths: &[Vec<String>],
 ) -> Option<String> {
     let mut paths = paths.iter().filter(|path| path[0] != RESUMPTION);
-    paths.find_map(|path| of_value(find(asked, path)?, find(fixed, path), true, &path.join(".")))
+    paths.find_map(|path| {
+        if is_said_twice(asked, path) {
+            return Some(path.join("."));
+        }
+        of_value(find(asked, path)?, find(fixed, path), true, &path.join("."))
+    })
+}
+
+/// Whether a name on the path stands there in both spellings: one could be what is fixed, and the other what is meant.
+fn is_said_twice(asked: &Map<String, Value>, path: &[String]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return false };
+    let mut of_name = asked.iter().filter(|(spelled, _)| camel_case(spelled) == *first).map(|(_, value)| value);
+    match (of_name.next(), of_name.next()) {
+        (_, Some(_)) => true,
+        (Some(Value::Object(inner)), None) => is_said_twice(inner, rest),
+        (_, None) => false,
+    }
 }
 
 /// The first field at which something else is asked for where all is fixed.
@@ -163,6 +179,26 @@ mod tests {
 
         check(json!({"generationConfig": {"topK": 1}}), Some("generationConfig.topK"));
         check(json!({"generationConfig": {"temperature": 1}, "tools": [{"googleSearch": {}}]}), None);
+    }
+
+    #[test]
+    fn what_a_mask_fixes_cannot_be_said_a_second_time_in_the_other_spelling() {
+        let fixed =
+            json!({"model": "models/a", "generationConfig": {"topK": 1, "speechConfig": {"languageCode": "de"}}});
+        let fixed: Setup = proto_json::parse(fixed.to_string().as_bytes()).unwrap();
+        // As it came: an upstream may know fields that nobody here knows, and then nobody here has read the others.
+        let check = |path: &str, asked: Value, expected: Option<&str>| {
+            let constraint = Constraint::new(Some(fixed.clone()), Some(SetupMask::parse(path).unwrap())).unwrap();
+            assert_eq!(constraint.crossed(asked.as_object().unwrap()).as_deref(), expected, "{asked}");
+        };
+
+        check("top_k", json!({"generationConfig": {"topK": 1, "top_k": 9}}), Some("generationConfig.topK"));
+        check("top_k", json!({"generationConfig": {"topK": 1, "topP": 1, "top_p": 1}}), None);
+        check(
+            "speechConfig.language_code",
+            json!({"generationConfig": {"speechConfig": {"languageCode": "de"}, "speech_config": {"languageCode": "fr"}}}),
+            Some("generationConfig.speechConfig.languageCode"),
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) struct Shape {
     kinds: BTreeSet<Kind>,
     fields: BTreeMap<String, Field>,
     /// Of lists, where any had an element.
-    elements: Option<Box<Shape>>,
+    elements: Option<Box<Self>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -262,7 +262,7 @@ mod tests {
         fn a_shape_is_equal_to_itself_and_to_more_of_the_same(value in value(), other in value()) {
             let shape = Shape::of(&value);
             prop_assert_eq!(shape.compare(&shape), Compared::default());
-            prop_assert_eq!(shape.clone().and(shape.clone()), shape.clone());
+            prop_assert_eq!(&shape.clone().and(shape.clone()), &shape);
             // Whatever was seen of two is expected of neither.
             let both = shape.clone().and(Shape::of(&other));
             prop_assert_eq!(both.compare(&shape), Compared::default());

@@ -38,7 +38,8 @@ impl Upstream {
         headers.insert(SEC_WEBSOCKET_KEY, key.clone());
         let (mut slot, pair) = (Some(request), Arc::default());
         let opening = async {
-            let Carried::Streams(mut response, mut link, chosen) = self.carry(&mut slot, model, None, &pair).await? else {
+            let Carried::Streams(mut response, mut link, chosen) = self.carry(&mut slot, model, None, &pair).await?
+            else {
                 return Err(UpstreamError::Unread);
             };
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -37,7 +37,7 @@ async fn in_front_of(pieces: &'static [&'static str]) -> (House, Arc<AtomicUsize
             counted.fetch_add(1, Ordering::SeqCst);
             tokio::spawn(async move {
                 let mut request = vec![0; 4096];
-                stream.read(&mut request).await.unwrap();
+                assert!(stream.read(&mut request).await.unwrap() > 0, "a request comes");
                 for piece in pieces {
                     stream.write_all(piece.as_bytes()).await.unwrap();
                     stream.flush().await.unwrap();

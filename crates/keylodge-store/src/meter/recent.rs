@@ -12,12 +12,15 @@ use super::merge::Sums;
 /// How many rows the sums have at most. Of more, blobs wait to be read.
 const ROWS_MAX: usize = 40_000;
 
+/// How many sums are kept for the next minutes: when one is over, the next has mostly begun.
+const SPARE_MAX: usize = 2;
+
 /// Calls by the minute.
 #[derive(Debug)]
 pub(super) struct Recent {
     minutes: BTreeMap<i64, Minute>,
-    /// The sums of a minute that is written, for the next.
-    spare: Option<Sums>,
+    /// The sums of minutes that are written, for the next.
+    spare: Vec<Sums>,
     /// All blobs below this one that are not in `minutes` can be read by others.
     pub(super) known_below: i64,
 }
@@ -32,7 +35,7 @@ pub(super) struct Minute {
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { minutes: BTreeMap::new(), spare: None, known_below: i64::MAX }
+        Self { minutes: BTreeMap::new(), spare: Vec::new(), known_below: i64::MAX }
     }
 }
 
@@ -44,7 +47,7 @@ impl Recent {
             return;
         }
         let spare = &mut self.spare;
-        let new = || Minute { sums: spare.take().unwrap_or_default(), blobs: Vec::new() };
+        let new = || Minute { sums: spare.pop().unwrap_or_default(), blobs: Vec::new() };
         let minute = self.minutes.entry(minute).or_insert_with(new);
         minute.sums.add_calls(calls.iter().copied());
         minute.blobs.push(blob);
@@ -59,6 +62,8 @@ impl Recent {
     /// Takes sums that are written, so that the next need no room of their own.
     pub(super) fn give_back(&mut self, mut sums: Sums) {
         sums.clear();
-        self.spare = Some(sums);
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(sums);
+        }
     }
 }
