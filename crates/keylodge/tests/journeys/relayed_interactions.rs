@@ -300,8 +300,9 @@ fn whose_an_interaction_is_survives_a_power_loss() {
 
     let Lodge { server, key, upstream: _upstream } = lodge;
     let folder = server.folder.clone();
+    let settings = std::fs::read_to_string(folder.path().join("keylodge.toml")).expect("its settings");
     server.kill();
-    let server = again(&folder).up();
+    let server = again(&folder).settings(&settings).up();
 
     server.call(&get(of_one(&made["id"], "")).key(&key)).good();
     assert_eq!(server.call(&get(of_one(&made["id"], "")).key(&theirs)).status, 404);

@@ -61,12 +61,13 @@ impl InteractionRequest {
     /// The body is not a JSON object.
     pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
         let mut seen: [Option<Range<usize>>; FIELDS.len()] = Default::default();
+        let mut is_named = [false; FIELDS.len()];
         let mut twice = None;
         Cursor::new(body)?.object(|value, name| {
             let Some(at) = field(name) else { return };
             let is_nothing = value.is_nothing();
             let place = value.skip();
-            if seen[at].is_some() {
+            if std::mem::replace(&mut is_named[at], true) {
                 twice = Some(FIELDS[at].1);
             } else if !is_nothing {
                 seen[at] = Some(place);
