@@ -53,8 +53,14 @@ struct Waiting {
 /// When the meter's file cannot be written; what was counted waits for the next time then.
 pub(crate) async fn write(lodge: &Lodge) -> Result<(), StoreError> {
     let lodge = lodge.clone();
-    let written = tokio::spawn(async move { write_all(&lodge).await }).await;
-    written.unwrap_or_else(|failed| match failed.try_into_panic() {
+    to_the_end(async move { write_all(&lodge).await }).await
+}
+
+/// Writes in a task of its own, which goes on when whoever waits for it hangs up.
+pub(crate) async fn to_the_end(
+    writing: impl Future<Output = Result<(), StoreError>> + Send + 'static,
+) -> Result<(), StoreError> {
+    tokio::spawn(writing).await.unwrap_or_else(|failed| match failed.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         // The runtime ends, and with it whoever asked.
         Err(_) => Ok(()),

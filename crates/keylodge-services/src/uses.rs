@@ -15,8 +15,8 @@ use keylodge_store::meter::CallRow;
 use keylodge_store::{StoreError, Use};
 use tokio::sync::watch;
 
-use crate::Lodge;
 use crate::observe::chain;
+use crate::{Lodge, metering};
 
 /// How often what was gathered is written.
 pub const WRITE_EVERY: Duration = Duration::from_secs(5);
@@ -148,7 +148,8 @@ fn tell(written: Result<(), StoreError>) {
 /// # Errors
 /// When the database does not answer; what was gathered and is not written yet is lost then.
 pub async fn write(lodge: &Lodge) -> Result<(), StoreError> {
-    write_some(lodge, true).await
+    let lodge = lodge.clone();
+    metering::to_the_end(async move { write_some(&lodge, true).await }).await
 }
 
 async fn write_some(lodge: &Lodge, is_time_for_keys: bool) -> Result<(), StoreError> {

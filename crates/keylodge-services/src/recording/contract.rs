@@ -27,7 +27,10 @@ pub(crate) fn compare(path: &str, recorded: &[&Answered], now: &Answered) -> Com
         return drift(format!("the content type was {before}, is {}", words(now.content_type())));
     }
     let forms = |answer: &&Answered| Form::of(path, answer);
-    match same.iter().map(forms).reduce(Form::and) {
+    // What broke off promises nothing where another one is whole.
+    let has_whole = same.iter().any(|answer| !answer.broke_off);
+    let same = same.iter().filter(|answer| !(has_whole && answer.broke_off));
+    match same.map(forms).reduce(Form::and) {
         Some(before) => before.compare(&Form::of(path, now)),
         None => Compared::default(),
     }
@@ -125,7 +128,10 @@ impl Stream {
         let mut stream = Self::default();
         for (kind, value) in events {
             let shape = Shape::of(&value);
-            stream.last = (!broke_off).then(|| shape.clone());
+            // The end of a stream that says `[DONE]` is what came before that.
+            if !value.is_null() {
+                stream.last = (!broke_off).then(|| shape.clone());
+            }
             if !stream.order.contains(&kind) {
                 stream.order.push(kind.clone());
             }
@@ -255,6 +261,7 @@ mod tests {
                 "event delta: text was string, is number",
                 "event end is missing",
                 "events came as start, delta, [DONE], come as delta, start, [DONE]",
+                "the last event: usage was number, is missing",
             ],
         );
     }
@@ -269,6 +276,16 @@ mod tests {
         let mut broken = unfinished.clone();
         broken.broke_off = true;
         check(&[broken], &unfinished, &[]);
+    }
+
+    #[test]
+    fn the_end_of_a_stream_is_what_comes_before_done_and_what_broke_off_promises_nothing() {
+        let before = streamed(&["data: {\"a\": 1}\n\ndata: {\"a\": 1, \"usage\": 1}\n\ndata: [DONE]\n\n"]);
+        let without = streamed(&["data: {\"a\": 1}\n\ndata: {\"a\": 1}\n\ndata: [DONE]\n\n"]);
+        check(std::slice::from_ref(&before), &without, &["the last event: usage was number, is missing"]);
+        let mut broken = streamed(&["data: {\"a\""]);
+        broken.broke_off = true;
+        check(&[broken, before], &without, &["the last event: usage was number, is missing"]);
     }
 
     #[test]

@@ -35,11 +35,11 @@ pub(crate) fn print(exchange: &Exchange) -> String {
     printed(&Line::of(exchange))
 }
 
-/// The exchanges of a recording, in order. What was cut off at its end is left out.
+/// The exchanges of a recording, in order, and whether it was cut off at its end: what was cut is left out.
 ///
 /// # Errors
 /// What is wrong, with its place.
-pub(crate) fn parse(text: &str) -> Result<Vec<Exchange>, Unreadable> {
+pub(crate) fn parse(text: &str) -> Result<(Vec<Exchange>, bool), Unreadable> {
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
     let head = values.next().transpose().ok().flatten();
     let head = head.and_then(|head| serde_json::from_value::<Head>(head).ok());
@@ -53,14 +53,14 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Exchange>, Unreadable> {
     for (at, value) in values.enumerate() {
         let value = match value {
             Ok(value) => value,
-            Err(error) if error.is_eof() => break,
+            Err(error) if error.is_eof() => return Ok((exchanges, true)),
             Err(error) => return Err(Unreadable(error.to_string())),
         };
         let exchange = serde_json::from_value::<Line>(value).map_err(|error| error.to_string());
         let exchange = exchange.and_then(Line::into_exchange);
         exchanges.push(exchange.map_err(|problem| Unreadable(format!("exchange {}: {problem}", at + 1)))?);
     }
-    Ok(exchanges)
+    Ok((exchanges, false))
 }
 
 fn printed(value: &impl Serialize) -> String {
@@ -216,7 +216,7 @@ mod tests {
     fn what_is_printed_is_read_again() {
         let text: String = [head()].into_iter().chain(samples().iter().map(print)).collect();
 
-        assert_eq!(parse(&text).unwrap(), samples());
+        assert_eq!(parse(&text).unwrap(), (samples(), false));
     }
 
     #[test]
@@ -255,7 +255,8 @@ mod tests {
         let last = print(&samples()[3]).len();
 
         for cut in 1..last - 2 {
-            assert_eq!(parse(&whole[..whole.len() - 1 - cut]).unwrap(), samples()[..3], "{cut}");
+            let kept = parse(&whole[..whole.len() - 1 - cut]).unwrap();
+            assert_eq!((&kept.0[..], kept.1), (&samples()[..3], true), "{cut}");
         }
     }
 

@@ -68,7 +68,7 @@ pub enum Tape {
 ///
 /// # Errors
 /// Words for whoever started the program.
-pub(crate) fn read(file: &Path) -> Result<Vec<Exchange>, String> {
+pub(crate) fn read(file: &Path) -> Result<(Vec<Exchange>, bool), String> {
     let shown = file.display();
     let bytes = std::fs::metadata(file).map(|about| about.len());
     let bytes = bytes.map_err(|error| format!("cannot read the recording {shown}: {error}"))?;

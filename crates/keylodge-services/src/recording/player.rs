@@ -56,7 +56,7 @@ impl Player {
     /// # Errors
     /// Words for whoever started the program.
     pub fn open(file: &Path) -> Result<Arc<Self>, String> {
-        Ok(Self::of(super::read(file)?))
+        Ok(Self::of(super::read(file)?.0))
     }
 
     fn of(exchanges: Vec<Exchange>) -> Arc<Self> {

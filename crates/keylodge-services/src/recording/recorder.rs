@@ -240,7 +240,7 @@ mod tests {
         /// The paths of the calls that are in the file.
         fn paths(&self) -> Vec<String> {
             let text = std::fs::read_to_string(self.folder.path().join("calls")).unwrap();
-            file::parse(&text).unwrap().into_iter().map(|exchange| exchange.request.path).collect()
+            file::parse(&text).unwrap().0.into_iter().map(|exchange| exchange.request.path).collect()
         }
     }
 

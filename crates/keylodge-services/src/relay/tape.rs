@@ -33,6 +33,12 @@ pub(super) async fn note(
         *slot = Some(request);
         return Ok(None);
     }
+    if is_encoded(request.headers()) {
+        // Secrets in it could not be found.
+        recorder.miss(Missed::Compressed);
+        *slot = Some(request);
+        return Ok(None);
+    }
     let (parts, body) = request.into_parts();
     let reading = timeout(upstream.settings.head_time_max, Limited::new(body, BODY_BYTES_MAX).collect());
     let body = reading.await.ok().and_then(Result::ok).map(|body| body.to_bytes());

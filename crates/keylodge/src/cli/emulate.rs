@@ -80,10 +80,11 @@ pub(super) fn run(mut args: Emulate, common: &Common) -> Result<ExitCode, String
         Start { seed: Some(args.seed), command: args.command, hidden: args.upstream_key_env, tape, ..Start::default() };
     let done = runtime(config.threads)?.block_on(up::run(&mut config, start));
     folder.close().map_err(|error| format!("cannot remove what was kept meanwhile: {error}"))?;
-    let code = done?;
+    // However it ended, what was recorded is put in order.
     if let Some(recorder) = recorder {
         output::talk(&format!("keylodge: {}\n", recorder.finish()?));
     }
+    let code = done?;
     match player.and_then(|player| player.missed()) {
         None => Ok(code),
         Some(missed) => {

@@ -140,7 +140,8 @@ impl Passing {
         if self.is_over || self.record.id.is_empty() {
             return;
         }
-        let Some(tokens) = self.reader.tokens() else { return };
+        // Nothing at all is nothing said: what was said before is read again by whoever goes on from here.
+        let Some(tokens) = self.reader.tokens().filter(|tokens| tokens.total > 0) else { return };
         self.is_over = true;
         match self.lodge.interactions.count_relayed(&self.record, tokens.total).await {
             Ok(true) => {

@@ -125,7 +125,12 @@ async fn ask(calling: &Calling<'_>, wanted: Wanted<'_>, bill: &mut Option<Box<Bi
             upstream: &upstream.name,
             account: body.account(),
             model: name,
-            is_counted: reserved.is_some() || !request.in_background,
+            // A stream that its caller leaves may go on there: who looks at it first is charged for what it took then.
+            is_counted: match (request.streams, request.in_background) {
+                (true, false) => false,
+                (false, false) => true,
+                (_, true) => reserved.is_some(),
+            },
         };
         answer::with_owner(&head.headers, body, &owner).await?
     } else {
@@ -142,6 +147,12 @@ impl Wanted<'_> {
         };
         if self.request.names_environment {
             return wrong("environment", "it is 'remote' here; whose any other is, nobody behind this Keylodge knows");
+        }
+        if self.request.names_continuation {
+            return wrong(
+                "continuation_token",
+                "whose conversation it goes on with, nobody behind this Keylodge knows",
+            );
         }
         let id = match &self.request.previous {
             Previous::None => return Ok(None),

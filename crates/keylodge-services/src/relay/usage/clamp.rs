@@ -17,15 +17,16 @@ use super::json::{Cursor, Unreadable};
 /// The body is not a JSON object, or its `generationConfig` is neither an object nor `null`: nobody can say what the
 /// other end would make of it, so it must not be sent.
 pub fn clamp_output(body: &Bytes, max: NonZeroU32) -> Result<Bytes, Unreadable> {
-    clamp(body, max, Spelling { config: "generationConfig", cap: "maxOutputTokens" })
+    clamp(body, max, Spelling { config: "generationConfig", cap: "maxOutputTokens", reads_both: true })
 }
 
-/// The same for a request of the Interactions API: `generation_config.max_output_tokens`.
+/// The same for a request of the Interactions API: `generation_config.max_output_tokens`. Another spelling is lowered, too,
+/// and counts as not said.
 ///
 /// # Errors
 /// As there.
 pub fn clamp_interaction(body: &Bytes, max: NonZeroU32) -> Result<Bytes, Unreadable> {
-    clamp(body, max, Spelling { config: "generation_config", cap: "max_output_tokens" })
+    clamp(body, max, Spelling { config: "generation_config", cap: "max_output_tokens", reads_both: false })
 }
 
 /// How the fields are spelled where they are set; found they are in either spelling.
@@ -33,6 +34,8 @@ pub fn clamp_interaction(body: &Bytes, max: NonZeroU32) -> Result<Bytes, Unreada
 struct Spelling {
     config: &'static str,
     cap: &'static str,
+    /// Whether the other end reads the other spelling as well.
+    reads_both: bool,
 }
 
 impl Spelling {
@@ -51,7 +54,8 @@ fn clamp(body: &Bytes, max: NonZeroU32, spelling: Spelling) -> Result<Bytes, Unr
         if !is_config(name) {
             return;
         }
-        configs += 1;
+        let is_read = spelling.reads_both || name == spelling.config.as_bytes();
+        configs += usize::from(is_read);
         if value.is_null() {
             edits.push((value.skip(), format!("{{{}}}", spelling.cap(max))));
         } else if value.is_object() {
@@ -103,7 +107,7 @@ fn lower(
         if !is_cap(name) {
             return;
         }
-        caps += 1;
+        caps += usize::from(spelling.reads_both || name == spelling.cap.as_bytes());
         let place = value.skip();
         let given = &body[place.clone()];
         if number(given).is_none_or(|given| given > u64::from(max.get())) {

@@ -26,6 +26,8 @@ pub struct InteractionRequest {
     pub previous: Previous,
     /// Whether it names an environment of its own, and not only the kind of a new one (`remote`).
     pub names_environment: bool,
+    /// Whether it goes on with something by a token of the upstream's own.
+    pub names_continuation: bool,
     /// A field that stands twice, of those: which one counts is for its reader to say, and two readers may differ.
     pub twice: Option<&'static str>,
     place: Range<usize>,
@@ -44,7 +46,7 @@ pub enum Previous {
 }
 
 /// The fields, in the spelling that all their spellings share: an upstream may read more than one.
-const FIELDS: [(&str, &str); 7] = [
+const FIELDS: [(&str, &str); 8] = [
     ("model", "model"),
     ("agent", "agent"),
     ("stream", "stream"),
@@ -52,6 +54,7 @@ const FIELDS: [(&str, &str); 7] = [
     ("background", "background"),
     ("previousinteractionid", "previous_interaction_id"),
     ("environment", "environment"),
+    ("continuationtoken", "continuation_token"),
 ];
 
 impl InteractionRequest {
@@ -88,6 +91,7 @@ impl InteractionRequest {
                 (Some(_), None) => Previous::NoText,
             },
             names_environment: raw(6).is_some() && text(6).as_deref() != Some("remote"),
+            names_continuation: raw(7).is_some(),
             twice,
             place: seen[which].clone().unwrap_or_default(),
         })
@@ -129,7 +133,7 @@ impl Seen<'_> {
         match name {
             b"input" | b"system_instruction" | b"systemInstruction" => self.said(value),
             b"tools" => value.elements(|tool| self.tool(tool)),
-            _ if is_config(name) => self.config(value),
+            _ if is_config(name) => self.config(value, name == b"generation_config"),
             b"agent"
             | b"cached_content"
             | b"cachedContent"
@@ -219,7 +223,8 @@ impl Seen<'_> {
         }
     }
 
-    fn config(&mut self, config: &mut Cursor<'_>) {
+    /// Only the spelling with underscores is Google's here. A cap in another one may be read by nobody, so it is none.
+    fn config(&mut self, config: &mut Cursor<'_>, is_read: bool) {
         if !config.is_object() {
             self.caps.add(None);
             return self.weigh(config);
@@ -229,7 +234,8 @@ impl Seen<'_> {
             let place = value.at();
             self.named(value, name);
             if is_cap(name) {
-                caps.add(number(&self.body[place..value.at()]));
+                let is_read = is_read && name == b"max_output_tokens";
+                caps.add(number(&self.body[place..value.at()]).filter(|_| is_read));
             }
         });
         self.caps.add(caps.most);

@@ -82,7 +82,12 @@ impl UsageReader {
     /// part, and none.
     #[must_use]
     pub fn tokens(&self) -> Option<Tokens> {
-        if matches!(self.status(), Some("in_progress" | "queued")) {
+        let is_ahead = match self.status() {
+            Some(status) => matches!(status, "in_progress" | "queued"),
+            // It may still come, behind counts that are a part.
+            None => matches!(self.names, Names::Interaction),
+        };
+        if is_ahead {
             return None;
         }
         let usage: Value = serde_json::from_slice(&self.scan.last).ok()?;
