@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Content, ModalityTokenCount};
+use super::Content;
 use crate::proto_json::{Fields, Message};
 
 /// The body of `:embedContent`, and one of the requests of `:batchEmbedContents`.
@@ -98,15 +98,13 @@ pub struct ContentEmbedding {
 pub struct EmbeddingUsageMetadata {
     /// Tokens that the model read.
     pub prompt_token_count: u64,
-    /// Of which kinds.
-    pub prompt_token_details: Vec<ModalityTokenCount>,
 }
 
 impl EmbeddingUsageMetadata {
     /// The usage of a call that read so many tokens of text.
     #[must_use]
     pub fn text(tokens: u64) -> Self {
-        Self { prompt_token_count: tokens, prompt_token_details: vec![ModalityTokenCount::text(tokens)] }
+        Self { prompt_token_count: tokens }
     }
 }
 

@@ -136,6 +136,7 @@ fn usage(said: &Value) -> Value {
         usage["prompt_tokens_details"] = json!({"cached_tokens": count("cachedContentTokenCount")});
     }
     if count("thoughtsTokenCount") > 0 {
+        // As OpenAI's clients read it (`CompletionUsage` of the Python package).
         usage["completion_tokens_details"] = json!({"reasoning_tokens": count("thoughtsTokenCount")});
     }
     usage

@@ -60,10 +60,7 @@ async fn a_text_becomes_a_vector_of_length_1_with_its_count() {
     let values = numbers(&body["embedding"]["values"]);
     assert_eq!(values.len(), DIMENSIONS);
     assert!((length(&values) - 1.0).abs() < 1e-3, "{}", length(&values));
-    assert_eq!(
-        body["usageMetadata"],
-        json!({"promptTokenCount": 3, "promptTokenDetails": [{"modality": "TEXT", "tokenCount": 3}]})
-    );
+    assert_eq!(body["usageMetadata"], json!({"promptTokenCount": 3}));
     for version in ["v1", "v1alpha"] {
         let path = format!("/{version}/models/{EMBEDDING_MODEL}:embedContent");
         assert_eq!(house.gemini(&path, &request("Hello, world")).await.ok(), body);
