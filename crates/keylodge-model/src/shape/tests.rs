@@ -122,4 +122,20 @@ fn only_objects_are_left_of_a_shape() {
         objects(json!({"anyOf": [{"type": "string"}, {"$ref": "#/$defs/a"}], "$defs": {"a": {"type": "object"}}}));
     assert!(either.unwrap().grammar().is_ok());
     assert_eq!(objects(json!({"$ref": "#"})), None);
+    assert_eq!(objects(json!({"anyOf": [{"$ref": "#"}]})), None);
+    assert!(objects(diamond(40)).is_some());
+}
+
+/// Schemas that are each what the one before is, said in two ways.
+fn diamond(count: usize) -> Value {
+    let mut defs = json!({"a0": {"type": "object", "properties": {}}});
+    for number in 1..=count {
+        let before = format!("#/$defs/a{}", number - 1);
+        defs[format!("a{number}")] = json!({"anyOf": [{"$ref": before}, {"$ref": before}]});
+    }
+    // The first ones first, so that none is found deep down.
+    let names: serde_json::Map<String, Value> =
+        (0..=count).map(|number| (format!("p{number:03}"), json!({"$ref": format!("#/$defs/a{number}")}))).collect();
+    let last = json!({"$ref": format!("#/$defs/a{count}")});
+    json!({"anyOf": [{"type": "object", "properties": names}, last], "$defs": defs})
 }
