@@ -105,6 +105,16 @@ fn a_grammar_has_a_bound() {
     let names: serde_json::Map<String, Value> =
         (0..200).map(|name| (name.to_string(), json!({"type": "string", "maxLength": 1000 + name}))).collect();
     check_refused(&json!({"type": "object", "properties": names}), "", "too many");
+    // Twice the same is said once; twice what only looks the same is walked through twice by llama.cpp.
+    assert!(gbnf(&diamond(40)).len() < 10_000);
+    let mut schema = diamond(40);
+    for number in 1..=40 {
+        let differs = json!({"type": "object", "properties": {number.to_string(): {}}});
+        schema["$defs"][format!("b{number}")] = json!({"anyOf": [schema["$defs"][format!("a{number}")]["anyOf"][0], differs]});
+        let [a, b] = ["a", "b"].map(|of| json!({"$ref": format!("#/$defs/{of}{}", number - 1)}));
+        schema["$defs"][format!("a{number}")]["anyOf"] = json!([a, if number > 1 { b } else { differs }]);
+    }
+    check_refused(&schema, "", "too many");
 }
 
 #[test]
