@@ -12,6 +12,8 @@ use super::{Field, Index, List, Node, Shape, ShapeMistake, format, pattern, refs
 const DEPTH_MAX: u32 = 32;
 /// The longest string, and the longest list, that can be demanded.
 const COUNT_MAX: u32 = 2000;
+/// The most things that are said of values, each target of a reference counted where it stands and where it is named.
+const NODES_MAX: usize = 4096;
 
 /// Keywords that say something of values and cannot be followed.
 const REFUSED: [&str; 18] = [
@@ -59,6 +61,9 @@ pub(super) fn read(document: &Value) -> Result<Shape, Vec<ShapeMistake>> {
     let mut reader = Reader { document, nodes: vec![Node::Any], targets: HashMap::new(), mistakes: Vec::new() };
     reader.targets.insert(String::new(), 0);
     reader.nodes[0] = reader.node(document, "", 0);
+    if reader.is_full() {
+        reader.refuse("", "it is too large");
+    }
     if reader.mistakes.is_empty() { Ok(Shape { nodes: reader.nodes, root: 0 }) } else { Err(reader.mistakes) }
 }
 
@@ -77,7 +82,15 @@ impl Reader<'_> {
         Node::Any
     }
 
+    /// Whether reading has stopped.
+    const fn is_full(&self) -> bool {
+        self.nodes.len() >= NODES_MAX
+    }
+
     fn put(&mut self, schema: &Value, place: &str, depth: u32) -> Index {
+        if self.is_full() {
+            return 0;
+        }
         let node = self.node(schema, place, depth + 1);
         self.nodes.push(node);
         self.nodes.len() - 1
@@ -137,6 +150,9 @@ impl Reader<'_> {
         let Some(target) = self.document.pointer(&pointer) else {
             return self.refuse(&at, "it points to nothing within the schema");
         };
+        if self.is_full() {
+            return Node::Any;
+        }
         let index = self.nodes.len();
         self.nodes.push(Node::Any);
         self.targets.insert(pointer.clone(), index);

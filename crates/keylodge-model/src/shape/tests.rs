@@ -118,6 +118,23 @@ fn a_grammar_has_a_bound() {
 }
 
 #[test]
+fn a_schema_has_a_bound() {
+    let many = |count: usize| json!({"anyOf": vec![json!({}); count]});
+    assert!(Shape::of_json_schema(&many(4000)).is_ok());
+    let mistakes = Shape::of_json_schema(&many(4100)).expect_err("a mistake");
+    assert_eq!(mistakes, [ShapeMistake { place: String::new(), why: "it is too large".to_owned() }]);
+}
+
+#[test]
+fn however_a_reference_is_spelled_what_it_names_is_read_once() {
+    let spelled = ["~~/", "~0~/", "~~0/", "~0~0~1", "%7E~0~1"];
+    let each = spelled.map(|name| json!({"$ref": format!("#/$defs/{}", name.replace('/', "~1"))}));
+    let shape = Shape::of_json_schema(&json!({"anyOf": each, "$defs": {"~~/": {"type": "null"}}})).unwrap();
+    // The root, what is named, and the references.
+    assert_eq!(shape.nodes.len(), 2 + spelled.len());
+}
+
+#[test]
 fn several_mistakes_are_told_together() {
     let schema = json!({"type": "object", "properties": {"a": {"not": {}}, "b": {"type": "string", "format": "x"}}});
     assert_eq!(Shape::of_json_schema(&schema).expect_err("mistakes").len(), 2);
