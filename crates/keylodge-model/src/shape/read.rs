@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::number::{Bound, Decimal, Range};
 use super::{Field, Index, List, Node, Shape, ShapeMistake, format, pattern, refs};
@@ -188,7 +188,11 @@ impl Reader<'_> {
 
     /// A part of a schema that has a type: its own types are among those, or those become its own. `None` if they differ.
     fn typed<'schema>(&self, schema: &'schema Value, types: Option<&Value>) -> Option<Cow<'schema, Value>> {
-        let (Some(types), Some(given)) = (types, schema.as_object()) else { return Some(Cow::Borrowed(schema)) };
+        let Some(types) = types else { return Some(Cow::Borrowed(schema)) };
+        if *schema == Value::Bool(true) {
+            return Some(Cow::Owned(json!({"type": types})));
+        }
+        let Some(given) = schema.as_object() else { return Some(Cow::Borrowed(schema)) };
         let pointer = given.get("$ref").and_then(Value::as_str).and_then(refs::pointer);
         let own = match &pointer {
             Some(pointer) => self.document.pointer(pointer).and_then(|target| target.get("type")),
@@ -267,6 +271,9 @@ impl Reader<'_> {
             };
             let bound = Bound { at, is_exclusive: keyword.starts_with("exclusive") };
             if keyword.ends_with("inimum") { range.raise(bound) } else { range.lower(bound) }
+            if kind == Kind::Number && !range.is_countable() {
+                return self.refuse(&format!("{place}.{keyword}"), "the bounds have too many digits together");
+            }
         }
         if kind == Kind::Integer && given.get("format").is_some_and(|format| format == "int32") {
             range.raise(Bound { at: Decimal::whole(i32::MIN.into()), is_exclusive: false });

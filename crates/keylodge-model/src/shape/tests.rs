@@ -55,6 +55,13 @@ fn numbers_end_where_every_reader_still_reads_them() {
 }
 
 #[test]
+fn a_type_beside_parts_is_theirs() {
+    for part in [json!(true), json!({})] {
+        assert_eq!(gbnf(&json!({"type": "string", "anyOf": [part]})), gbnf(&json!({"anyOf": [{"type": "string"}]})));
+    }
+}
+
+#[test]
 fn what_allows_more_than_can_be_said_is_narrowed() {
     // Lengths end where llama.cpp stops counting, and a count of properties decides which are there.
     check_rule(&json!({"type": "string", "maxLength": 100_000}), "char{0,2000}");
@@ -83,6 +90,11 @@ fn what_cannot_be_followed_is_named_with_its_place() {
         (json!({"type": "integer", "minimum": 5, "maximum": 4}), "", "between"),
         (json!({"type": "integer", "minimum": 4.1, "maximum": 4.9}), "", "between"),
         (json!({"type": "number", "minimum": 1e300}), ".minimum", "digits"),
+        (
+            json!({"type": "number", "exclusiveMinimum": 1e-18, "maximum": 200_000_000_000_000_000_u64}),
+            ".exclusiveMinimum",
+            "too many digits together",
+        ),
         (json!({"type": "string", "pattern": "^a$", "minLength": 4}), ".minLength", "beside"),
         (json!({"type": "string", "pattern": "(a)\\1"}), ".pattern", "cannot be followed"),
         (json!({"type": "string", "format": "iri"}), ".format", "cannot be followed"),
