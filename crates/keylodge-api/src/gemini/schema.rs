@@ -112,9 +112,13 @@ mod tests {
 
     #[test]
     fn words_that_google_does_not_have_stay() {
-        let schema = json!({"exclusiveMinimum": 1, "oneOf": [{"type": "string"}], "not": {}, "multipleOf": 5, "const": null});
+        let schema =
+            json!({"exclusiveMinimum": 1, "oneOf": [{"type": "string"}], "not": {}, "multipleOf": 5, "const": null});
         check(&schema, &schema);
-        check(&json!({"type": "TYPE_UNSPECIFIED", "title": "a", "default": 5, "nullable": false, "minimum": null}), &json!({}));
+        check(
+            &json!({"type": "TYPE_UNSPECIFIED", "title": "a", "default": 5, "nullable": false, "minimum": null}),
+            &json!({}),
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod refs;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -269,10 +269,11 @@ mod tests {
     #[test]
     fn whatever_bounds_can_be_counted_with_are_spelled() {
         let read = |text: &str| Decimal::of(&serde_json::from_str(text).unwrap());
-        let bounds: Vec<Decimal> = ["1e-18", "1e-15", "-1e-9", "0", "-7.5", "123456", "999999999999999", "-1e17", "2e17"]
-            .iter()
-            .map(|text| read(text).unwrap())
-            .collect();
+        let bounds: Vec<Decimal> =
+            ["1e-18", "1e-15", "-1e-9", "0", "-7.5", "123456", "999999999999999", "-1e17", "2e17"]
+                .iter()
+                .map(|text| read(text).unwrap())
+                .collect();
         let exclusive = [None, Some(false), Some(true)];
         for (from, to) in bounds.iter().flat_map(|from| bounds.iter().map(move |to| (*from, *to))) {
             for (from_is, to_is) in exclusive.iter().flat_map(|from| exclusive.iter().map(move |to| (*from, *to))) {

@@ -270,7 +270,11 @@ impl Reader<'_> {
                 return self.refuse(&format!("{place}.{keyword}"), "it is a number of at most 18 digits");
             };
             let bound = Bound { at, is_exclusive: keyword.starts_with("exclusive") };
-            if keyword.ends_with("inimum") { range.raise(bound) } else { range.lower(bound) }
+            if keyword.ends_with("inimum") {
+                range.raise(bound)
+            } else {
+                range.lower(bound)
+            }
             if kind == Kind::Number && !range.is_countable() {
                 return self.refuse(&format!("{place}.{keyword}"), "the bounds have too many digits together");
             }

@@ -113,6 +113,36 @@ fn what_cannot_be_followed_is_named_with_its_place() {
 }
 
 #[test]
+fn a_pattern_that_matches_the_same_in_too_many_ways_is_refused() {
+    let many = format!("^({}){{0,30}}$", vec!["[a-z]"; 60].join("|"));
+    let within = format!("^(({})x?)*$", vec!["[a-z]"; 60].join("|"));
+    let in_a_row = format!("^{}$", "[a-z]?".repeat(300));
+    let nested = "^(((((a+)+)+)+)+)+$";
+    let refused = ["^([a-z]?){0,400}$", "^(a|)+$", "^(a|[a-c])*$", r"^(\w|\d)+$", nested, &many, &within, &in_a_row];
+    for pattern in refused {
+        check_refused(&json!({"type": "string", "pattern": pattern}), ".pattern", "cannot be followed");
+    }
+    let followed = [
+        r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$",
+        r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$",
+        r"^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$",
+        r"^(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])$",
+        r"^(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?$",
+        r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        r"^\+?(\d{1,3}[ -]?)?\(?\d{3}\)?[ -]?\d{3}[ -]?\d{4}$",
+        r"^(\w+\s?)+$",
+        r#"^("[^"]*"|[^"])*$"#,
+        r"^(.|\n)*$",
+        "^(January|June|July|March|May)$",
+        "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$",
+        "^[a-z0-9]+(?:-[a-z0-9]+)*$",
+    ];
+    for pattern in followed {
+        gbnf(&json!({"type": "string", "pattern": pattern}));
+    }
+}
+
+#[test]
 fn a_grammar_has_a_bound() {
     let names: serde_json::Map<String, Value> =
         (0..200).map(|name| (name.to_string(), json!({"type": "string", "maxLength": 1000 + name}))).collect();
@@ -122,7 +152,8 @@ fn a_grammar_has_a_bound() {
     let mut schema = diamond(40);
     for number in 1..=40 {
         let differs = json!({"type": "object", "properties": {number.to_string(): {}}});
-        schema["$defs"][format!("b{number}")] = json!({"anyOf": [schema["$defs"][format!("a{number}")]["anyOf"][0], differs]});
+        schema["$defs"][format!("b{number}")] =
+            json!({"anyOf": [schema["$defs"][format!("a{number}")]["anyOf"][0], differs]});
         let [a, b] = ["a", "b"].map(|of| json!({"$ref": format!("#/$defs/{of}{}", number - 1)}));
         schema["$defs"][format!("a{number}")]["anyOf"] = json!([a, if number > 1 { b } else { differs }]);
     }
