@@ -140,16 +140,14 @@ impl Reader<'_> {
         if let Some(beside) = constraints().find(|keyword| given.contains_key(*keyword)) {
             return self.refuse(&format!("{place}.{beside}"), "nothing can stand beside $ref");
         }
-        let at = format!("{place}.$ref");
-        let Some(pointer) = reference.as_str().and_then(refs::pointer) else {
-            return self.refuse(&at, "it points to nothing within the schema");
+        let pointer = reference.as_str().and_then(refs::pointer);
+        let found = pointer.and_then(|pointer| Some((self.document.pointer(&pointer)?, pointer)));
+        let Some((target, pointer)) = found else {
+            return self.refuse(&format!("{place}.$ref"), "it points to nothing within the schema");
         };
         if let Some(index) = self.targets.get(&pointer) {
             return Node::Same(*index);
         }
-        let Some(target) = self.document.pointer(&pointer) else {
-            return self.refuse(&at, "it points to nothing within the schema");
-        };
         if self.is_full() {
             return Node::Any;
         }
