@@ -3,13 +3,13 @@
 use serde_json::{Map, Value, json};
 
 /// Says a schema in the words of JSON Schema: types in lower case, numbers that came as strings, `nullable` as a type.
-/// `propertyOrdering` stays, as Google takes it in JSON Schema too; words that only describe are left out. What is no
-/// schema stays as it is, for whoever reads the result to refuse.
+/// `propertyOrdering` stays, as Google takes it in JSON Schema too; words that only describe are left out. Other words,
+/// and what is no schema, stay as they are, for whoever reads the result to follow or refuse.
 #[must_use]
 pub fn to_json_schema(schema: &Value) -> Value {
     let Some(given) = schema.as_object() else { return schema.clone() };
     let mut json = Map::new();
-    for (name, value) in given.iter().filter(|(_, value)| !value.is_null()) {
+    for (name, value) in given.iter().filter(|(name, value)| !value.is_null() || *name == "const") {
         let Some((name, value)) = keyword(name, value) else { continue };
         json.insert(name.to_owned(), value);
     }
@@ -19,7 +19,7 @@ pub fn to_json_schema(schema: &Value) -> Value {
     Value::Object(json)
 }
 
-fn keyword(name: &str, value: &Value) -> Option<(&'static str, Value)> {
+fn keyword<'name>(name: &'name str, value: &Value) -> Option<(&'name str, Value)> {
     Some(match name {
         "type" if value == "TYPE_UNSPECIFIED" => return None,
         "type" => ("type", value.as_str().map_or_else(|| value.clone(), |name| name.to_ascii_lowercase().into())),
@@ -43,14 +43,8 @@ fn keyword(name: &str, value: &Value) -> Option<(&'static str, Value)> {
         "minProperties" | "min_properties" => ("minProperties", whole(value)),
         "maxProperties" | "max_properties" => ("maxProperties", whole(value)),
         "propertyOrdering" | "property_ordering" => ("propertyOrdering", value.clone()),
-        "enum" => ("enum", value.clone()),
-        "required" => ("required", value.clone()),
-        "minimum" => ("minimum", value.clone()),
-        "maximum" => ("maximum", value.clone()),
-        "pattern" => ("pattern", value.clone()),
-        "format" => ("format", value.clone()),
-        // title, description, default, example.
-        _ => return None,
+        "title" | "description" | "default" | "example" | "nullable" => return None,
+        _ => (name, value.clone()),
     })
 }
 
@@ -113,6 +107,17 @@ mod tests {
         check(
             &json!({"ref": "#/defs/a", "nullable": true, "defs": {"a": {"type": "STRING"}}}),
             &json!({"anyOf": [{"$ref": "#/$defs/a"}, {"type": "null"}], "$defs": {"a": {"type": "string"}}}),
+        );
+    }
+
+    #[test]
+    fn words_that_google_does_not_have_stay() {
+        let schema =
+            json!({"exclusiveMinimum": 1, "oneOf": [{"type": "string"}], "not": {}, "multipleOf": 5, "const": null});
+        check(&schema, &schema);
+        check(
+            &json!({"type": "TYPE_UNSPECIFIED", "title": "a", "default": 5, "nullable": false, "minimum": null}),
+            &json!({}),
         );
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Shapes that hold themselves are unrolled to a depth, as Google does: readers of JSON have an end to their patience.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use super::strings::{CHARACTER, literal};
@@ -19,6 +19,10 @@ const REPEAT_MAX: u32 = 2000;
 const REPEATS_MAX: u32 = 20_000;
 /// The largest grammar.
 const BYTES_MAX: usize = 256 << 10;
+/// What can stand first in one rule: llama.cpp walks through it anew for each of them, whatever it has seen.
+const STARTS_MAX: u32 = 1000;
+/// What can stand first in any value.
+const STARTS_OF_ANY: u32 = 7;
 
 /// As the library's own grammars have it: bounded, since a small model likes to go on with it.
 const SPACE: &str = r#"| " " | "\n"{1,2} [ \t]{0,20}"#;
@@ -32,13 +36,15 @@ pub(super) fn of(shape: &Shape) -> Result<Grammar, ShapeMistake> {
         rules: HashMap::new(),
         gbnf: format!("space ::= {SPACE}\nchar ::= {CHARACTER}\nstring ::= \"\\\"\" char* \"\\\"\"\n"),
         repeats: 0,
+        starts: HashMap::new(),
+        starts_most: 0,
     };
     let root = writer.node(shape.root, HOPS_MAX);
     let whole = |why: &str| ShapeMistake { place: String::new(), why: why.to_owned() };
     let root = root.ok_or_else(|| whole("each value would have to hold another one, without end"))?;
     let _ = writeln!(writer.gbnf, "root ::= {root}");
     if writer.is_too_large() {
-        return Err(whole("it allows too many different answers; are its lengths huge?"));
+        return Err(whole("it allows too many different answers; are its lengths huge, or its anyOf?"));
     }
     Ok(Grammar(writer.gbnf))
 }
@@ -52,6 +58,9 @@ struct Writer<'shape> {
     rules: HashMap<String, String>,
     gbnf: String,
     repeats: u32,
+    /// How much can stand first in a rule, by its name; elsewhere one thing.
+    starts: HashMap<String, u32>,
+    starts_most: u32,
 }
 
 /// Which nodes lead back to themselves, or to one that does.
@@ -72,7 +81,7 @@ fn holds_itself(nodes: &[Node]) -> Vec<bool> {
 
 impl Writer<'_> {
     fn is_too_large(&self) -> bool {
-        self.gbnf.len() > BYTES_MAX || self.repeats > REPEATS_MAX
+        self.gbnf.len() > BYTES_MAX || self.repeats > REPEATS_MAX || self.starts_most > STARTS_MAX
     }
 
     /// The rule for a node; `None` if it has no value that ends within so many hops.
@@ -93,7 +102,10 @@ impl Writer<'_> {
     fn said(&mut self, index: Index, hops: u8) -> Option<String> {
         let nodes = self.nodes;
         Some(match &nodes[index] {
-            Node::Any => self.any(),
+            Node::Any => {
+                let any = self.any();
+                self.either(vec![any])?
+            }
             Node::Null => "\"null\"".to_owned(),
             Node::Boolean => "\"true\" | \"false\"".to_owned(),
             Node::Integer(whole) => whole.gbnf(),
@@ -116,15 +128,28 @@ impl Writer<'_> {
             }
             Node::Object(fields) => self.object(fields, hops)?,
             Node::Either(each) => {
-                let each: Vec<String> = each.iter().filter_map(|each| self.node(*each, hops)).collect();
-                (!each.is_empty()).then(|| each.join(" | "))?
+                let each = each.iter().filter_map(|each| self.node(*each, hops)).collect();
+                self.either(each)?
             }
-            Node::Same(other) if self.holds_itself[*other] => {
-                let hops = hops.checked_sub(1)?;
-                self.node(*other, hops)?
+            Node::Same(other) => {
+                let hops = if self.holds_itself[*other] { hops.checked_sub(1)? } else { 0 };
+                let other = self.node(*other, hops)?;
+                self.either(vec![other])?
             }
-            Node::Same(other) => self.node(*other, 0)?,
         })
+    }
+
+    /// Any of these rules; `None` of none. What is the same is said once.
+    fn either(&mut self, mut rules: Vec<String>) -> Option<String> {
+        let mut seen = HashSet::new();
+        rules.retain(|rule| seen.insert(rule.clone()));
+        let starts = |rule| self.starts.get(rule).copied().unwrap_or(1);
+        let starts = rules.iter().map(starts).fold(0, u32::saturating_add);
+        let said = (!rules.is_empty()).then(|| rules.join(" | "))?;
+        let name = self.rule(said.clone());
+        self.starts.insert(name, starts);
+        self.starts_most = self.starts_most.max(starts);
+        Some(said)
     }
 
     /// The name of the rule that says this.
@@ -163,6 +188,7 @@ impl Writer<'_> {
             let [list, map] = [list, map].map(|said| self.rule(said.unwrap_or_default()));
             value = self.rule(format!("{plain} | {list} | {map}"));
         }
+        self.starts.insert(value.clone(), STARTS_OF_ANY);
         value
     }
 

@@ -15,6 +15,7 @@ mod refs;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -143,22 +144,28 @@ impl Shape {
     /// The objects among what it allows; `None` if there are none.
     #[must_use]
     pub fn objects(mut self) -> Option<Self> {
-        let mut hops_left = self.nodes.len();
-        loop {
-            match &self.nodes[self.root] {
-                Node::Object(_) | Node::Map { .. } => return Some(self),
-                Node::Any => return Some(Self::any_object()),
-                Node::Same(other) if hops_left > 0 => {
-                    (self.root, hops_left) = (*other, hops_left - 1);
-                }
-                Node::Either(each) => {
-                    let each = each.clone().into_iter();
-                    let objects: Vec<Index> =
-                        each.filter_map(|root| Some(Self { root, ..self.clone() }.objects()?.root)).collect();
-                    return (!objects.is_empty()).then(|| Self::with_root(self.nodes, Node::Either(objects)));
-                }
-                _ => return None,
+        let mut found = Vec::new();
+        let mut seen = vec![false; self.nodes.len()];
+        let mut todo = vec![self.root];
+        while let Some(index) = todo.pop() {
+            if std::mem::replace(&mut seen[index], true) {
+                continue;
             }
+            match &self.nodes[index] {
+                Node::Object(_) | Node::Map { .. } => found.push(index),
+                Node::Any => {
+                    found.push(self.nodes.len());
+                    self.nodes.push(Node::Map { value: index, count_min: 0, count_max: None });
+                }
+                Node::Same(other) => todo.push(*other),
+                Node::Either(each) => todo.extend(each.iter().rev()),
+                _ => {}
+            }
+        }
+        match found[..] {
+            [] => None,
+            [root] => Some(Self { root, ..self }),
+            _ => Some(Self::with_root(self.nodes, Node::Either(found))),
         }
     }
 

@@ -6,6 +6,8 @@ use serde_json::Number;
 const EXACT_MAX: i128 = (1 << 53) - 1;
 /// Whole numbers of bounds have fewer digits than this, and so have fractions.
 const DIGITS_MAX: u32 = 18;
+/// Digits before the point and behind it, one bound's with the other's: more cannot be counted with.
+const DIGITS_TOGETHER_MAX: usize = 36;
 /// How many more digits a fraction may have than its bounds.
 const MORE_DIGITS: u32 = 12;
 /// How far inside of an exclusive bound numbers begin, in digits.
@@ -105,15 +107,27 @@ impl Range {
         (from <= to).then_some(Whole { from, to })
     }
 
+    /// How many digits are behind the point.
+    fn scale(self) -> u32 {
+        let bounds = [self.from, self.to];
+        let bounds = bounds.iter().flatten();
+        let scale = bounds.clone().map(|bound| bound.at.scale).max().unwrap_or(0);
+        if bounds.clone().any(|bound| bound.is_exclusive) { scale + INSIDE_DIGITS } else { scale }
+    }
+
+    /// Whether one bound is not too large for how fine the other is. Only then there is [`Self::gbnf`].
+    pub(super) fn is_countable(self) -> bool {
+        let whole = |bound: Bound| (bound.at.digits / 10_i128.pow(bound.at.scale)).unsigned_abs().to_string().len();
+        let whole = [self.from, self.to].into_iter().flatten().map(whole).max().unwrap_or(0);
+        whole + self.scale() as usize <= DIGITS_TOGETHER_MAX
+    }
+
     /// GBNF of its numbers; `None` if there are none.
     pub(super) fn gbnf(self) -> Option<String> {
         if self == Self::default() {
             return Some("\"-\"? (\"0\" | [1-9] [0-9]{0,14}) (\".\" [0-9]{1,15})? ([eE] [-+]? [0-9]{1,2})?".to_owned());
         }
-        let bounds = [self.from, self.to];
-        let bounds = bounds.iter().flatten();
-        let scale = bounds.clone().map(|bound| bound.at.scale).max().unwrap_or(0);
-        let scale = if bounds.clone().any(|bound| bound.is_exclusive) { scale + INSIDE_DIGITS } else { scale };
+        let scale = self.scale();
         let unit = 10_i128.pow(scale);
         let step = |bound: Bound| i128::from(bound.is_exclusive);
         let from = self.from.map(|bound| bound.at.at_scale(scale) + step(bound));
@@ -250,6 +264,27 @@ mod tests {
         assert_eq!(read("-0.25"), Some(Decimal { digits: -25, scale: 2 }));
         assert_eq!(read("1e3"), Some(Decimal::whole(1000)));
         assert_eq!((read("1e300"), read("1e-300")), (None, None));
+    }
+
+    #[test]
+    fn whatever_bounds_can_be_counted_with_are_spelled() {
+        let read = |text: &str| Decimal::of(&serde_json::from_str(text).unwrap());
+        let bounds: Vec<Decimal> =
+            ["1e-18", "1e-15", "-1e-9", "0", "-7.5", "123456", "999999999999999", "-1e17", "2e17"]
+                .iter()
+                .map(|text| read(text).unwrap())
+                .collect();
+        let exclusive = [None, Some(false), Some(true)];
+        for (from, to) in bounds.iter().flat_map(|from| bounds.iter().map(move |to| (*from, *to))) {
+            for (from_is, to_is) in exclusive.iter().flat_map(|from| exclusive.iter().map(move |to| (*from, *to))) {
+                let bound = |at, is: Option<bool>| is.map(|is_exclusive| Bound { at, is_exclusive });
+                let range = Range { from: bound(from, from_is), to: bound(to, to_is) };
+                if range.is_countable() {
+                    let is_any = range.from.is_none() || range.to.is_none() || from.is_below(to);
+                    assert!(range.gbnf().is_some() || !is_any, "{range:?}");
+                }
+            }
+        }
     }
 
     #[test]

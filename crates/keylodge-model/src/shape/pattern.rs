@@ -4,6 +4,7 @@
 //! (what is white space, what `.` leaves out), the strings are those that all of them match.
 
 use super::strings::{literal, within_string};
+use super::ways::{self, LAST, Part, Span};
 
 /// The deepest nesting of groups.
 const DEPTH_MAX: u32 = 20;
@@ -13,8 +14,12 @@ const REPEAT_MAX: u32 = 1000;
 /// Characters that stand for themselves in a JSON string, and that every `.` matches.
 const PLAIN_LEFT_OUT: &str = r#""\\\x00-\x1F\x7F\x85\u2028\u2029"#;
 
+/// The same.
+const LEFT_OUT: [Span; 6] = [(0x22, 0x22), (0x5C, 0x5C), (0, 0x1F), (0x7F, 0x7F), (0x85, 0x85), (0x2028, 0x2029)];
+
 /// Letters, digits and spaces of other alphabets: they are such in some dialects and none in others.
 const NOT_ASCII: &str = r"\x80-\U0010FFFF";
+const NOT_ASCII_SPAN: Span = (0x80, LAST);
 
 /// GBNF of strings that match, without the quotes; `None` where the pattern has something else.
 pub(super) fn gbnf(pattern: &str) -> Option<String> {
@@ -29,8 +34,12 @@ pub(super) fn gbnf(pattern: &str) -> Option<String> {
     if reader.at < reader.letters.len() || (alternatives.len() > 1 && (is_begun || is_ended)) {
         return None;
     }
+    let whole = Part::either(alternatives);
+    if !whole.is_followed() {
+        return None;
+    }
     let anything = |is_bound: bool| if is_bound { String::new() } else { format!("[^{PLAIN_LEFT_OUT}]{{0,40}}") };
-    Some(format!("{} ({}) {}", anything(is_begun), alternatives.join(" | "), anything(is_ended)))
+    Some(format!("{} ({}) {}", anything(is_begun), whole.gbnf, anything(is_ended)))
 }
 
 struct Reader {
@@ -57,7 +66,7 @@ impl Reader {
     }
 
     /// Up to the end of the group.
-    fn alternatives(&mut self) -> Option<Vec<String>> {
+    fn alternatives(&mut self) -> Option<Vec<Part>> {
         let mut alternatives = Vec::new();
         loop {
             let mut parts = Vec::new();
@@ -65,18 +74,18 @@ impl Reader {
                 let part = self.part(letter)?;
                 parts.push(self.repeated(part)?);
             }
-            alternatives.push(if parts.is_empty() { "\"\"".to_owned() } else { parts.join(" ") });
+            alternatives.push(Part::sequence(parts));
             if !self.takes('|') {
                 return Some(alternatives);
             }
         }
     }
 
-    fn part(&mut self, letter: char) -> Option<String> {
+    fn part(&mut self, letter: char) -> Option<Part> {
         self.at += 1;
         match letter {
             '^' | '$' | '*' | '+' | '?' | '{' | '}' | ']' => None,
-            '.' => Some(format!("[^{PLAIN_LEFT_OUT}]")),
+            '.' => Some(but("", Vec::new())),
             '[' => self.class(),
             '(' => {
                 if self.takes('?') && !self.takes(':') {
@@ -85,14 +94,21 @@ impl Reader {
                 self.depth += 1;
                 let alternatives = (self.depth <= DEPTH_MAX).then(|| self.alternatives())??;
                 self.depth -= 1;
-                self.takes(')').then(|| format!("({})", alternatives.join(" | ")))
+                let mut group = Part::either(alternatives);
+                group.gbnf = format!("({})", group.gbnf);
+                self.takes(')').then_some(group)
             }
             '\\' => match self.take()? {
-                letter @ ('d' | 'w' | 's') => Some(format!("[{}]", kind(letter))),
-                letter @ ('D' | 'W' | 'S') => Some(but(&format!("{}{NOT_ASCII}", kind(letter.to_ascii_lowercase())))),
-                letter => Some(literal(&within_string(self.escaped(letter)?))),
+                letter @ ('d' | 'w' | 's') => Some(Part::one_of(format!("[{}]", kind(letter)), kind_set(letter))),
+                letter @ ('D' | 'W' | 'S') => {
+                    let letter = letter.to_ascii_lowercase();
+                    let mut set = kind_set(letter);
+                    set.push(NOT_ASCII_SPAN);
+                    Some(but(&format!("{}{NOT_ASCII}", kind(letter)), set))
+                }
+                letter => Some(one(self.escaped(letter)?)),
             },
-            letter => Some(literal(&within_string(letter))),
+            letter => Some(one(letter)),
         }
     }
 
@@ -111,11 +127,11 @@ impl Reader {
         char::from_u32(u32::from_str_radix(&code?, 16).ok()?)
     }
 
-    fn repeated(&mut self, part: String) -> Option<String> {
-        let times = match self.peek() {
+    fn repeated(&mut self, part: Part) -> Option<Part> {
+        let (times, min, max) = match self.peek() {
             Some(sign @ ('*' | '+' | '?')) => {
                 self.at += 1;
-                sign.to_string()
+                (sign.to_string(), u32::from(sign == '+'), (sign == '?').then_some(1))
             }
             Some('{') => {
                 self.at += 1;
@@ -128,28 +144,30 @@ impl Reader {
                 if min > REPEAT_MAX || max.is_some_and(|max| max > REPEAT_MAX || max < min) {
                     return None;
                 }
-                format!("{{{min},{}}}", max.map(|max| max.to_string()).unwrap_or_default())
+                (format!("{{{min},{}}}", max.map(|max| max.to_string()).unwrap_or_default()), min, max)
             }
             _ => return Some(part),
         };
         // What is repeated lazily matches the same strings.
         self.takes('?');
-        let none = times == "{0,0}";
-        Some(if none { "\"\"".to_owned() } else { format!("({part}){times}") })
+        if max == Some(0) { Some(Part::nothing()) } else { part.repeated(&times, min, max) }
     }
 
-    fn class(&mut self) -> Option<String> {
+    fn class(&mut self) -> Option<Part> {
         let is_but = self.takes('^');
         let mut inside = String::new();
         let mut quoted = Vec::new();
+        let mut set = Vec::new();
         while !self.takes(']') {
             let letter = match self.take()? {
                 '[' => return None,
                 '\\' => match self.take()? {
                     letter @ ('d' | 'w' | 's') => {
                         inside.push_str(kind(letter));
+                        set.append(&mut kind_set(letter));
                         if is_but {
                             inside.push_str(NOT_ASCII);
+                            set.push(NOT_ASCII_SPAN);
                         }
                         continue;
                     }
@@ -159,6 +177,7 @@ impl Reader {
             };
             let is_range = self.peek() == Some('-') && self.letters.get(self.at + 1).is_some_and(|next| *next != ']');
             if !is_range {
+                set.push((letter.into(), letter.into()));
                 if !is_but && (matches!(letter, '"' | '\\') || letter.is_control()) {
                     quoted.push(literal(&within_string(letter)));
                 } else {
@@ -181,20 +200,27 @@ impl Reader {
                 return None;
             }
             inside.push_str(&format!("{}-{}", of_class(letter), of_class(last)));
+            set.push((letter.into(), last.into()));
         }
         if is_but {
-            return Some(but(&inside));
+            return Some(but(&inside, set));
         }
         if !inside.is_empty() {
             quoted.push(format!("[{inside}]"));
         }
-        (!quoted.is_empty()).then(|| format!("({})", quoted.join(" | ")))
+        (!quoted.is_empty()).then(|| Part::one_of(format!("({})", quoted.join(" | ")), set))
     }
 }
 
 /// Any plain character but these.
-fn but(inside: &str) -> String {
-    format!("[^{PLAIN_LEFT_OUT}{inside}]")
+fn but(inside: &str, mut set: Vec<Span>) -> Part {
+    set.extend(LEFT_OUT);
+    Part::one_of(format!("[^{PLAIN_LEFT_OUT}{inside}]"), ways::but(set))
+}
+
+/// The character itself.
+fn one(letter: char) -> Part {
+    Part::one_of(literal(&within_string(letter)), vec![(letter.into(), letter.into())])
 }
 
 fn kind(letter: char) -> &'static str {
@@ -203,6 +229,15 @@ fn kind(letter: char) -> &'static str {
         'w' => "a-zA-Z0-9_",
         _ => " ",
     }
+}
+
+fn kind_set(letter: char) -> Vec<Span> {
+    let spans: &[(char, char)] = match letter {
+        'd' => &[('0', '9')],
+        'w' => &[('a', 'z'), ('A', 'Z'), ('0', '9'), ('_', '_')],
+        _ => &[(' ', ' ')],
+    };
+    spans.iter().map(|(from, to)| (u32::from(*from), u32::from(*to))).collect()
 }
 
 /// A character inside of a class of GBNF.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::number::{Bound, Decimal, Range};
 use super::{Field, Index, List, Node, Shape, ShapeMistake, format, pattern, refs};
@@ -12,6 +12,8 @@ use super::{Field, Index, List, Node, Shape, ShapeMistake, format, pattern, refs
 const DEPTH_MAX: u32 = 32;
 /// The longest string, and the longest list, that can be demanded.
 const COUNT_MAX: u32 = 2000;
+/// The most things that are said of values, each target of a reference counted where it stands and where it is named.
+const NODES_MAX: usize = 4096;
 
 /// Keywords that say something of values and cannot be followed.
 const REFUSED: [&str; 18] = [
@@ -59,6 +61,9 @@ pub(super) fn read(document: &Value) -> Result<Shape, Vec<ShapeMistake>> {
     let mut reader = Reader { document, nodes: vec![Node::Any], targets: HashMap::new(), mistakes: Vec::new() };
     reader.targets.insert(String::new(), 0);
     reader.nodes[0] = reader.node(document, "", 0);
+    if reader.is_full() {
+        reader.refuse("", "it is too large");
+    }
     if reader.mistakes.is_empty() { Ok(Shape { nodes: reader.nodes, root: 0 }) } else { Err(reader.mistakes) }
 }
 
@@ -77,7 +82,15 @@ impl Reader<'_> {
         Node::Any
     }
 
+    /// Whether reading has stopped.
+    const fn is_full(&self) -> bool {
+        self.nodes.len() >= NODES_MAX
+    }
+
     fn put(&mut self, schema: &Value, place: &str, depth: u32) -> Index {
+        if self.is_full() {
+            return 0;
+        }
         let node = self.node(schema, place, depth + 1);
         self.nodes.push(node);
         self.nodes.len() - 1
@@ -127,16 +140,17 @@ impl Reader<'_> {
         if let Some(beside) = constraints().find(|keyword| given.contains_key(*keyword)) {
             return self.refuse(&format!("{place}.{beside}"), "nothing can stand beside $ref");
         }
-        let at = format!("{place}.$ref");
-        let Some(pointer) = reference.as_str().and_then(refs::pointer) else {
-            return self.refuse(&at, "it points to nothing within the schema");
+        let pointer = reference.as_str().and_then(refs::pointer);
+        let found = pointer.and_then(|pointer| Some((self.document.pointer(&pointer)?, pointer)));
+        let Some((target, pointer)) = found else {
+            return self.refuse(&format!("{place}.$ref"), "it points to nothing within the schema");
         };
         if let Some(index) = self.targets.get(&pointer) {
             return Node::Same(*index);
         }
-        let Some(target) = self.document.pointer(&pointer) else {
-            return self.refuse(&at, "it points to nothing within the schema");
-        };
+        if self.is_full() {
+            return Node::Any;
+        }
         let index = self.nodes.len();
         self.nodes.push(Node::Any);
         self.targets.insert(pointer.clone(), index);
@@ -172,7 +186,11 @@ impl Reader<'_> {
 
     /// A part of a schema that has a type: its own types are among those, or those become its own. `None` if they differ.
     fn typed<'schema>(&self, schema: &'schema Value, types: Option<&Value>) -> Option<Cow<'schema, Value>> {
-        let (Some(types), Some(given)) = (types, schema.as_object()) else { return Some(Cow::Borrowed(schema)) };
+        let Some(types) = types else { return Some(Cow::Borrowed(schema)) };
+        if *schema == Value::Bool(true) {
+            return Some(Cow::Owned(json!({"type": types})));
+        }
+        let Some(given) = schema.as_object() else { return Some(Cow::Borrowed(schema)) };
         let pointer = given.get("$ref").and_then(Value::as_str).and_then(refs::pointer);
         let own = match &pointer {
             Some(pointer) => self.document.pointer(pointer).and_then(|target| target.get("type")),
@@ -250,7 +268,14 @@ impl Reader<'_> {
                 return self.refuse(&format!("{place}.{keyword}"), "it is a number of at most 18 digits");
             };
             let bound = Bound { at, is_exclusive: keyword.starts_with("exclusive") };
-            if keyword.ends_with("inimum") { range.raise(bound) } else { range.lower(bound) }
+            if keyword.ends_with("inimum") {
+                range.raise(bound)
+            } else {
+                range.lower(bound)
+            }
+            if kind == Kind::Number && !range.is_countable() {
+                return self.refuse(&format!("{place}.{keyword}"), "the bounds have too many digits together");
+            }
         }
         if kind == Kind::Integer && given.get("format").is_some_and(|format| format == "int32") {
             range.raise(Bound { at: Decimal::whole(i32::MIN.into()), is_exclusive: false });

@@ -1,6 +1,6 @@
 //! Where `$ref` points to.
 
-/// A reference into its own document as JSON Pointer; `None` for what is elsewhere.
+/// A reference into its own document as JSON Pointer, one spelling for each place; `None` for what is elsewhere.
 pub(super) fn pointer(reference: &str) -> Option<String> {
     let mut pieces = reference.strip_prefix('#')?.split('%');
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
@@ -10,5 +10,8 @@ pub(super) fn pointer(reference: &str) -> Option<String> {
         bytes.extend_from_slice(rest.as_bytes());
     }
     let pointer = String::from_utf8(bytes).ok()?;
-    (pointer.is_empty() || pointer.starts_with('/')).then_some(pointer)
+    // A `~` that stands alone is read as `~0`.
+    let name = |name: &str| name.replace("~1", "/").replace("~0", "~").replace('~', "~0").replace('/', "~1");
+    let is_one = pointer.is_empty() || pointer.starts_with('/');
+    is_one.then(|| pointer.split('/').map(name).collect::<Vec<_>>().join("/"))
 }

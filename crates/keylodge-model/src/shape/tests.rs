@@ -55,6 +55,13 @@ fn numbers_end_where_every_reader_still_reads_them() {
 }
 
 #[test]
+fn a_type_beside_parts_is_theirs() {
+    for part in [json!(true), json!({})] {
+        assert_eq!(gbnf(&json!({"type": "string", "anyOf": [part]})), gbnf(&json!({"anyOf": [{"type": "string"}]})));
+    }
+}
+
+#[test]
 fn what_allows_more_than_can_be_said_is_narrowed() {
     // Lengths end where llama.cpp stops counting, and a count of properties decides which are there.
     check_rule(&json!({"type": "string", "maxLength": 100_000}), "char{0,2000}");
@@ -83,6 +90,11 @@ fn what_cannot_be_followed_is_named_with_its_place() {
         (json!({"type": "integer", "minimum": 5, "maximum": 4}), "", "between"),
         (json!({"type": "integer", "minimum": 4.1, "maximum": 4.9}), "", "between"),
         (json!({"type": "number", "minimum": 1e300}), ".minimum", "digits"),
+        (
+            json!({"type": "number", "exclusiveMinimum": 1e-18, "maximum": 200_000_000_000_000_000_u64}),
+            ".exclusiveMinimum",
+            "too many digits together",
+        ),
         (json!({"type": "string", "pattern": "^a$", "minLength": 4}), ".minLength", "beside"),
         (json!({"type": "string", "pattern": "(a)\\1"}), ".pattern", "cannot be followed"),
         (json!({"type": "string", "format": "iri"}), ".format", "cannot be followed"),
@@ -101,10 +113,68 @@ fn what_cannot_be_followed_is_named_with_its_place() {
 }
 
 #[test]
+fn a_pattern_that_matches_the_same_in_too_many_ways_is_refused() {
+    let many = format!("^({}){{0,30}}$", vec!["[a-z]"; 60].join("|"));
+    let within = format!("^(({})x?)*$", vec!["[a-z]"; 60].join("|"));
+    let in_a_row = format!("^{}$", "[a-z]?".repeat(300));
+    let nested = "^(((((a+)+)+)+)+)+$";
+    let refused = ["^([a-z]?){0,400}$", "^(a|)+$", "^(a|[a-c])*$", r"^(\w|\d)+$", nested, &many, &within, &in_a_row];
+    for pattern in refused {
+        check_refused(&json!({"type": "string", "pattern": pattern}), ".pattern", "cannot be followed");
+    }
+    let followed = [
+        r"^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$",
+        r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$",
+        r"^((25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)$",
+        r"^(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])$",
+        r"^(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?$",
+        r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        r"^\+?(\d{1,3}[ -]?)?\(?\d{3}\)?[ -]?\d{3}[ -]?\d{4}$",
+        r"^(\w+\s?)+$",
+        r#"^("[^"]*"|[^"])*$"#,
+        r"^(.|\n)*$",
+        "^(January|June|July|March|May)$",
+        "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$",
+        "^[a-z0-9]+(?:-[a-z0-9]+)*$",
+    ];
+    for pattern in followed {
+        gbnf(&json!({"type": "string", "pattern": pattern}));
+    }
+}
+
+#[test]
 fn a_grammar_has_a_bound() {
     let names: serde_json::Map<String, Value> =
         (0..200).map(|name| (name.to_string(), json!({"type": "string", "maxLength": 1000 + name}))).collect();
     check_refused(&json!({"type": "object", "properties": names}), "", "too many");
+    // Twice the same is said once; twice what only looks the same is walked through twice by llama.cpp.
+    assert!(gbnf(&diamond(40)).len() < 10_000);
+    let mut schema = diamond(40);
+    for number in 1..=40 {
+        let differs = json!({"type": "object", "properties": {number.to_string(): {}}});
+        schema["$defs"][format!("b{number}")] =
+            json!({"anyOf": [schema["$defs"][format!("a{number}")]["anyOf"][0], differs]});
+        let [a, b] = ["a", "b"].map(|of| json!({"$ref": format!("#/$defs/{of}{}", number - 1)}));
+        schema["$defs"][format!("a{number}")]["anyOf"] = json!([a, if number > 1 { b } else { differs }]);
+    }
+    check_refused(&schema, "", "too many");
+}
+
+#[test]
+fn a_schema_has_a_bound() {
+    let many = |count: usize| json!({"anyOf": vec![json!({}); count]});
+    assert!(Shape::of_json_schema(&many(4000)).is_ok());
+    let mistakes = Shape::of_json_schema(&many(4100)).expect_err("a mistake");
+    assert_eq!(mistakes, [ShapeMistake { place: String::new(), why: "it is too large".to_owned() }]);
+}
+
+#[test]
+fn however_a_reference_is_spelled_what_it_names_is_read_once() {
+    let spelled = ["~~/", "~0~/", "~~0/", "~0~0~1", "%7E~0~1"];
+    let each = spelled.map(|name| json!({"$ref": format!("#/$defs/{}", name.replace('/', "~1"))}));
+    let shape = Shape::of_json_schema(&json!({"anyOf": each, "$defs": {"~~/": {"type": "null"}}})).unwrap();
+    // The root, what is named, and the references.
+    assert_eq!(shape.nodes.len(), 2 + spelled.len());
 }
 
 #[test]
@@ -122,4 +192,20 @@ fn only_objects_are_left_of_a_shape() {
         objects(json!({"anyOf": [{"type": "string"}, {"$ref": "#/$defs/a"}], "$defs": {"a": {"type": "object"}}}));
     assert!(either.unwrap().grammar().is_ok());
     assert_eq!(objects(json!({"$ref": "#"})), None);
+    assert_eq!(objects(json!({"anyOf": [{"$ref": "#"}]})), None);
+    assert!(objects(diamond(40)).is_some());
+}
+
+/// Schemas that are each what the one before is, said in two ways.
+fn diamond(count: usize) -> Value {
+    let mut defs = json!({"a0": {"type": "object", "properties": {}}});
+    for number in 1..=count {
+        let before = format!("#/$defs/a{}", number - 1);
+        defs[format!("a{number}")] = json!({"anyOf": [{"$ref": before}, {"$ref": before}]});
+    }
+    // The first ones first, so that none is found deep down.
+    let names: serde_json::Map<String, Value> =
+        (0..=count).map(|number| (format!("p{number:03}"), json!({"$ref": format!("#/$defs/a{number}")}))).collect();
+    let last = json!({"$ref": format!("#/$defs/a{count}")});
+    json!({"anyOf": [{"type": "object", "properties": names}, last], "$defs": defs})
 }

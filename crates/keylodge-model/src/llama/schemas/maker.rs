@@ -400,7 +400,7 @@ impl Maker {
     /// A schema that stands elsewhere, and may hold itself.
     fn reference(&mut self, depth: u32) -> Value {
         let name = format!("d{} x", self.definitions.len());
-        let pointer = format!("#/$defs/{}", if self.is_googles { name.clone() } else { name.replace(' ', "%20") });
+        let pointer = format!("#/$defs/{}", name.replace(' ', if self.is_googles { " " } else { "%20" }));
         let word = if self.is_googles && self.dice.one_in(3) { "ref" } else { "$ref" };
         if depth < 3 && self.flip() {
             self.is("recursion");
