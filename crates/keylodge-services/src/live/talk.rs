@@ -83,7 +83,7 @@ impl Talk<'_> {
             };
             if self.take_in(message)? {
                 interrupting = self.turn().await?;
-                self.remember().await?;
+                self.remember(u64::from(interrupting.is_some())).await?;
             }
         }
     }
@@ -129,15 +129,16 @@ impl Talk<'_> {
         Ok(is_due)
     }
 
-    /// Keeps what was said so far, and tells the client how to go on with it.
-    async fn remember(&mut self) -> Result<(), End> {
+    /// Keeps what was said so far, and tells the client how to go on with it. So many messages have come and are not in it
+    /// yet.
+    async fn remember(&mut self, pending: u64) -> Result<(), End> {
         let Some(resuming) = &mut self.resuming else { return Ok(()) };
         let lodge = self.calling.lodge;
         let handle: Arc<str> = BASE64_URL_SAFE_NO_PAD.encode(lodge.random::<24>()).into();
         lodge.live.memory.keep(Arc::clone(&handle), resuming.owner, self.history.clone(), lodge.now());
         let mut update = json!({"newHandle": &*handle, "resumable": true});
         if resuming.transparent {
-            update["lastConsumedClientMessageIndex"] = (self.ear.taken - 1).to_string().into();
+            update["lastConsumedClientMessageIndex"] = (self.ear.taken - 1 - pending).to_string().into();
         }
         resuming.given.push_back(handle);
         if resuming.given.len() > HANDLES_MAX
