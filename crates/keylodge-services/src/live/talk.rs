@@ -75,15 +75,18 @@ impl Talk<'_> {
 
     async fn talk(&mut self) -> Result<Infallible, End> {
         self.ear.line.say(&json!({"setupComplete": {}})).await?;
-        let mut interrupting = None;
+        let mut pending = Vec::new();
         loop {
-            let message = match interrupting.take() {
-                Some(message) => message,
-                None => self.ear.next(&self.calling).await?,
-            };
-            if self.take_in(message)? {
-                interrupting = self.turn().await?;
-                self.remember(u64::from(interrupting.is_some())).await?;
+            if pending.is_empty() {
+                pending.push(self.ear.next(&self.calling).await?);
+            }
+            let mut is_due = false;
+            for message in std::mem::take(&mut pending) {
+                is_due |= self.take_in(message)?;
+            }
+            if is_due {
+                pending = self.turn().await?;
+                self.remember(pending.len() as u64).await?;
             }
         }
     }

@@ -139,7 +139,8 @@ impl There<'_> {
         let Ok(message) = serde_json::from_slice::<Value>(bytes) else { return };
         if let (Some(usage), Some(bill)) = (message.get("usageMetadata"), bill) {
             let count = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or(0);
-            let sum = |before: u64, one: &str, other: &str| before.saturating_add(count(one)).saturating_add(count(other));
+            let sum =
+                |before: u64, one: &str, other: &str| before.saturating_add(count(one)).saturating_add(count(other));
             let before = bill.tokens;
             bill.tokens = Tokens {
                 input: sum(before.input, "promptTokenCount", "toolUsePromptTokenCount"),

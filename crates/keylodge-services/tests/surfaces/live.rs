@@ -13,7 +13,8 @@ use keylodge_rules::Timestamp;
 use keylodge_services::relay::Kind;
 use keylodge_services::{LiveLimits, Upstreams};
 use serde_json::{Value, json};
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -662,4 +663,48 @@ async fn at_an_upstream_only_a_limit_that_counts_what_the_model_uses_keeps_a_ses
     check(limit(json!({"model": "another"})), 1011).await;
     check(limit(json!({"mode": "SHADOW"})), 1011).await;
     check(limit(json!({"metric": "REQUESTS"})), 1011).await;
+}
+
+/// A house in front of a model that first calls a function and then says what it learned.
+async fn that_calls() -> House {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let call = json!({"index": 0, "id": "a", "type": "function", "function": {"name": "now", "arguments": "{}"}});
+        let deltas = [(json!({"tool_calls": [call]}), "tool_calls"), (json!({"content": "It is noon."}), "stop")];
+        for (delta, reason) in deltas {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 16 * 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0, "a request comes");
+            let chunk = json!({"choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
+                "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}});
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+            let answer = format!("{head}data: {chunk}\n\ndata: [DONE]\n\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let clock: Clock = Arc::new(|| Timestamp::from_micros(NOON));
+    let there = settings("there", Kind::OpenAi, &url);
+    House::with_upstreams(Upstreams::new(vec![(there, None)], &clock).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_turn_that_calls_a_function_is_over_once_its_result_is_answered() {
+    let house = that_calls().await;
+    let mut client = house.connect(SERVICE, &[("x-goog-api-key", &house.key)]).await;
+    let tools = json!([{"functionDeclarations": [{"name": "now"}]}]);
+    client.set_up(&json!({"model": "models/elsewhere", "tools": tools})).await;
+
+    client.tell("What time is it?").await;
+    let call = client.hear().await["toolCall"]["functionCalls"][0].clone();
+    assert_eq!(call["name"], "now");
+    let result = json!({"id": call["id"], "name": "now", "response": {"time": "noon"}});
+    client.say(&json!({"toolResponse": {"functionResponses": [result]}})).await;
+
+    let mut turn = client.turn().await;
+    turn.iter_mut().for_each(|message| drop(message.as_object_mut().unwrap().remove("usageMetadata")));
+    turn.retain(|message| *message != json!({}));
+    let piece = json!({"modelTurn": {"parts": [{"text": "It is noon."}], "role": "model"}});
+    let content = [piece, json!({"generationComplete": true}), json!({"turnComplete": true})];
+    assert_eq!(turn, content.map(|content| json!({"serverContent": content})));
 }
