@@ -59,6 +59,22 @@ const CONFIG_FIELDS: [&str; 26] = [
 
 const CONFIG: &str = "generationConfig";
 
+/// All fields of a `systemInstruction`.
+const INSTRUCTION_FIELDS: [&str; 2] = ["parts", "role"];
+
+/// What is fixed as a whole: lists, since no path leads into one, and the model. By the name alone, wherever it stands: to
+/// fix more than was named is no danger.
+const WHOLES: [&str; 8] = [
+    "model",
+    "tools",
+    "safetySettings",
+    "parts",
+    "stopSequences",
+    "responseModalities",
+    "speakerVoiceConfigs",
+    "languageCodes",
+];
+
 impl Message for Setup {
     const NAME: &str = "google.ai.generativelanguage.v1beta.BidiGenerateContentSetup";
 
@@ -88,7 +104,7 @@ const MASK_BYTES_MAX: usize = 4096;
 
 impl SetupMask {
     /// Reads paths with commas between them. Names come in both spellings, and those of `generationConfig` also without
-    /// it, as Google's Python client writes what its users add.
+    /// it, as Google's Python client writes what its users add. A path into a list means the list.
     ///
     /// # Errors
     /// When it is too long or a path begins with no field of a setup, with a sentence about it.
@@ -106,12 +122,19 @@ impl SetupMask {
                     let is_known = names.get(1).is_none_or(|name| is(&CONFIG_FIELDS, name));
                     is_known.then_some(()).ok_or_else(no_field)?;
                 }
+                Some("systemInstruction") => {
+                    let is_known = names.get(1).is_none_or(|name| is(&INSTRUCTION_FIELDS, name));
+                    is_known.then_some(()).ok_or_else(no_field)?;
+                }
                 Some(first) if first == "model" || is(&FIELDS, first) => {}
                 Some(first) if is(&CONFIG_FIELDS, first) => names.insert(0, CONFIG.to_owned()),
                 _ => return Err(no_field()),
             }
             if names.iter().any(String::is_empty) {
                 return Err(no_field());
+            }
+            if let Some(at) = names.iter().position(|name| is(&WHOLES, name)) {
+                names.truncate(at + 1);
             }
             if !mask.0.contains(&names) {
                 mask.0.push(names);
@@ -198,6 +221,14 @@ mod tests {
         check("generation_config.topK, generationConfig.top_k", Some("generationConfig.topK"));
         check("systemInstruction.parts,systemInstruction.role", Some("systemInstruction.parts,systemInstruction.role"));
         check("top_k", Some("generationConfig.topK"));
+        check("model,tools.function_declarations,tools.google_search", Some("model,tools"));
+        check("system_instruction.parts.text", Some("systemInstruction.parts"));
+        check("stop_sequences.0", Some("generationConfig.stopSequences"));
+        check(
+            "speechConfig.multiSpeakerVoiceConfig.speakerVoiceConfigs.speaker",
+            Some("generationConfig.speechConfig.multiSpeakerVoiceConfig.speakerVoiceConfigs"),
+        );
+        check("systemInstruction.text", None);
         check("", Some(""));
         for wrong in ["nonsense", "generationConfig.nonsense", "model,", "model.", "generationConfig..topK"] {
             check(wrong, (wrong == "model,").then_some("model"));

@@ -52,6 +52,7 @@ impl Constraint {
             Some(mask) => {
                 let mut setup = asked;
                 for path in mask.paths() {
+                    let path = reach(path, [&setup, &self.setup]);
                     put(&mut setup, path, find(&self.setup, path));
                 }
                 setup
@@ -90,6 +91,23 @@ impl Constraint {
         };
         Some(Self { setup, mask })
     }
+}
+
+/// A path as far as it leads through fields of fields in both setups. Where one of them has something else, such as a list,
+/// all of that is meant: nothing in it has a path of its own.
+pub(super) fn reach<'path>(path: &'path [String], setups: [&Map<String, Value>; 2]) -> &'path [String] {
+    let reached = setups.map(|setup| {
+        let mut inner = setup;
+        for (at, name) in path.iter().enumerate() {
+            match entry(inner, name) {
+                Some((_, Value::Object(value))) => inner = value,
+                None | Some((_, Value::Null)) => break,
+                Some(_) => return at + 1,
+            }
+        }
+        path.len()
+    });
+    &path[..reached[0].min(reached[1])]
 }
 
 /// The value at a path, in whichever spelling the names below the first ones were written.
@@ -187,6 +205,18 @@ mod tests {
             &json!({"model": "models/a", "generationConfig": {"top_k": 9, "speechConfig": {"language_code": "de"}},
                 "systemInstruction": {"parts": [{"text": "Be rude."}]}}),
             &json!({"model": "models/a", "generationConfig": {"speechConfig": {}}}),
+        );
+    }
+
+    #[test]
+    fn a_path_into_a_list_fixes_the_list() {
+        let instruction = |text: &str| json!({"parts": [{"text": text}]});
+        check(
+            &json!({"systemInstruction": instruction("Be brief.")}),
+            Some("systemInstruction.parts.text,tools.functionDeclarations,historyConfig.unheard.of"),
+            &json!({"systemInstruction": instruction("Be rude."), "tools": [{"googleSearch": {}}],
+                "historyConfig": {"unheard": [{"of": 1}]}}),
+            &json!({"systemInstruction": instruction("Be brief."), "historyConfig": {}}),
         );
     }
 

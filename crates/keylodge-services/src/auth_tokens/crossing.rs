@@ -8,7 +8,7 @@
 use keylodge_api::gemini::camel_case;
 use serde_json::{Map, Value};
 
-use super::constraint::{RESUMPTION, entry, find};
+use super::constraint::{RESUMPTION, entry, find, reach};
 
 /// What makes a session wider where a token that fixes all of it has none.
 const WIDENING: [&str; 2] = ["tools", "systemInstruction"];
@@ -24,6 +24,7 @@ pub(super) fn of_paths(
         if is_said_twice(asked, path) {
             return Some(path.join("."));
         }
+        let path = reach(path, [asked, fixed]);
         of_value(find(asked, path)?, find(fixed, path), true, &path.join("."))
     })
 }
@@ -179,6 +180,19 @@ mod tests {
 
         check(json!({"generationConfig": {"topK": 1}}), Some("generationConfig.topK"));
         check(json!({"generationConfig": {"temperature": 1}, "tools": [{"googleSearch": {}}]}), None);
+    }
+
+    #[test]
+    fn a_path_into_a_list_fixes_the_list() {
+        let paths = "model,tools.functionDeclarations,tools.googleSearch,systemInstruction.parts.text,\
+                     historyConfig.unheard.of";
+        let check = |asked: Value, expected: Option<&str>| check(&fixed(), Some(paths), &asked, expected);
+
+        check(json!({"tools": [{"googleSearch": {}}]}), Some("tools"));
+        check(json!({"tools": [{"functionDeclarations": [{"name": "g"}]}]}), Some("tools"));
+        check(json!({"systemInstruction": {"parts": [{"text": "Be rude."}]}}), Some("systemInstruction.parts"));
+        check(json!({"historyConfig": {"unheard": [{"of": 1}]}}), Some("historyConfig.unheard"));
+        check(json!({"tools": fixed()["tools"], "systemInstruction": fixed()["systemInstruction"]}), None);
     }
 
     #[test]

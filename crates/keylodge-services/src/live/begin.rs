@@ -19,7 +19,7 @@ use super::resumption::Owner;
 use super::sessions::Place;
 use super::talk::{Resuming, Talk};
 use super::there::There;
-use super::{Credential, Live, refuse, refused};
+use super::{Credential, Live, refused};
 use crate::Lodge;
 use crate::auth_tokens::{AuthToken, Use};
 use crate::bill::LEASE_WAIT_MAX;
@@ -29,6 +29,9 @@ use crate::gemini::inside::Unanswered;
 use crate::gemini::models::{Found, Speech};
 use crate::gemini::no_such_model;
 use crate::tally::Caller;
+
+/// Who may open a session: whose key it is, and the token that stands for the key, if one does.
+pub(super) type Proven = (Pass, Option<Arc<AuthToken>>);
 
 /// A session that was let in.
 struct Begun {
@@ -44,20 +47,19 @@ struct Begun {
 /// Runs a session whose first message is here. Gives its end, and the pass of its key if that opened it.
 pub(super) async fn session(
     live: &Live,
-    mut parts: Parts,
+    parts: Parts,
     place: &Websocket,
     line: Line,
+    (pass, token): Proven,
     first: &[u8],
 ) -> (Line, End, Option<Pass>) {
     let Live { lodge, surface } = live;
-    let (pass, token) = match prove(live, &mut parts, place) {
-        Ok(proven) => proven,
-        Err(refusal) => {
-            let closing = refuse(lodge, surface, &parts, refusal);
-            return (line, closing.into(), None);
-        }
-    };
     let mut calling = Calling::new(lodge, surface, parts, pass, place.version.to_owned());
+    // The first message may have taken its time.
+    if let Err(refusal) = calling.again() {
+        let closing = refused(&calling, refusal);
+        return (line, closing.into(), None);
+    }
     let begun = match begin(&mut calling, token.as_deref(), place, first).await {
         Ok(begun) => begun,
         Err(closing) => return (line, closing.into(), Some(calling.pass)),
@@ -80,7 +82,7 @@ pub(super) async fn session(
 }
 
 /// Whether the key or token opens a session at all. Where it does not, nothing is said of the setup.
-fn prove(live: &Live, parts: &mut Parts, place: &Websocket) -> Result<(Pass, Option<Arc<AuthToken>>), Refusal> {
+pub(super) fn prove(live: &Live, parts: &mut Parts, place: &Websocket) -> Result<Proven, Refusal> {
     let lodge = &live.lodge;
     let credentials = parts.extensions.get_mut::<Credentials>().ok_or(Refusal::NoCredential)?;
     let token = match (place.takes, credentials.token()) {

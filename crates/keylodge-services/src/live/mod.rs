@@ -45,6 +45,7 @@ use crate::calling::Calling;
 use crate::observe::RequestId;
 use crate::tally::Caller;
 use crate::{Lodge, bill, failure};
+use begin::Proven;
 use closing::{Closing, DENIED, End};
 use identify::Websocket;
 use line::Line;
@@ -53,6 +54,9 @@ pub use sessions::{LiveLimits, Sessions};
 
 /// How long the first message may take, and before it the upgrade.
 const FIRST_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How large the first message of a websocket may be that no key or token opens, in bytes: it is refused whatever it says.
+const UNPROVEN_BYTES_MAX: usize = 64 * 1024;
 
 /// What the surface works with.
 #[derive(Clone, Debug)]
@@ -87,9 +91,12 @@ pub(crate) async fn handle(State(live): State<Live>, mut request: Request<Body>)
     let lodge = live.lodge.clone();
     lodge.live.spawn(async move {
         let Ok(Ok(connection)) = timeout(FIRST_TIME_MAX, connection).await else { return };
-        let line = Line::new(connection, Role::Server, live.lodge.limits.body_bytes_max).await;
+        let proven = begin::prove(&live, &mut parts, &place);
+        let most = live.lodge.limits.body_bytes_max;
+        let bytes_max = if proven.is_ok() { most } else { most.min(UNPROVEN_BYTES_MAX) };
+        let line = Line::new(connection, Role::Server, bytes_max).await;
         // In a box: a session is large, and a task that only waits for its upgrade need not be.
-        Box::pin(run(&live, parts, &place, line, waiting)).await;
+        Box::pin(run(&live, parts, &place, line, proven, waiting)).await;
     });
     response
 }
@@ -104,8 +111,16 @@ fn name_page(headers: &mut HeaderMap) {
     }
 }
 
-/// A session from its first message to its end.
-async fn run(live: &Live, parts: Parts, place: &Websocket, mut line: Line, waiting: Waiting) {
+/// A session from its first message to its end. One that does not begin keeps its place among those that wait until its
+/// client has heard why.
+async fn run(
+    live: &Live,
+    parts: Parts,
+    place: &Websocket,
+    mut line: Line,
+    proven: Result<Proven, Refusal>,
+    waiting: Waiting,
+) {
     let request_id = RequestId::of(&parts.extensions);
     let began = live.lodge.now();
     let first = match timeout(FIRST_TIME_MAX, first(&mut line)).await {
@@ -116,10 +131,17 @@ async fn run(live: &Live, parts: Parts, place: &Websocket, mut line: Line, waiti
             Err(Closing::new(closing::INVALID, &reason).into())
         }
     };
-    drop(waiting);
-    let (line, end, pass) = match first {
-        Err(end) => (line, end, None),
-        Ok(first) => begin::session(live, parts, place, line, &first).await,
+    let is_too_large = |end: &End| matches!(end, End::Close(said) if said.code == closing::TOO_LARGE);
+    let (line, end, pass) = match (first, proven) {
+        (Ok(first), Ok(proven)) => {
+            drop(waiting);
+            begin::session(live, parts, place, line, proven, &first).await
+        }
+        (Ok(_), Err(refusal)) => (line, refuse(&live.lodge, &live.surface, &parts, refusal).into(), None),
+        (Err(end), Err(refusal)) if is_too_large(&end) => {
+            (line, refuse(&live.lodge, &live.surface, &parts, refusal).into(), None)
+        }
+        (Err(end), _) => (line, end, None),
     };
     // Not the reason: it may repeat what the client said.
     let code = match &end {
@@ -138,7 +160,7 @@ async fn run(live: &Live, parts: Parts, place: &Websocket, mut line: Line, waiti
     );
     match end {
         End::Close(closing) => line.close(&closing).await,
-        End::Gone | End::HungUp(_) => {}
+        End::Gone | End::HungUp(_) => line.agree().await,
     }
 }
 

@@ -75,15 +75,18 @@ impl Talk<'_> {
 
     async fn talk(&mut self) -> Result<Infallible, End> {
         self.ear.line.say(&json!({"setupComplete": {}})).await?;
-        let mut interrupting = None;
+        let mut pending = Vec::new();
         loop {
-            let message = match interrupting.take() {
-                Some(message) => message,
-                None => self.ear.next(&self.calling).await?,
-            };
-            if self.take_in(message)? {
-                interrupting = self.turn().await?;
-                self.remember().await?;
+            if pending.is_empty() {
+                pending.push(self.ear.next(&self.calling).await?);
+            }
+            let mut is_due = false;
+            for message in std::mem::take(&mut pending) {
+                is_due |= self.take_in(message)?;
+            }
+            if is_due {
+                pending = self.turn().await?;
+                self.remember(pending.len() as u64).await?;
             }
         }
     }
@@ -129,15 +132,16 @@ impl Talk<'_> {
         Ok(is_due)
     }
 
-    /// Keeps what was said so far, and tells the client how to go on with it.
-    async fn remember(&mut self) -> Result<(), End> {
+    /// Keeps what was said so far, and tells the client how to go on with it. So many messages have come and are not in it
+    /// yet.
+    async fn remember(&mut self, pending: u64) -> Result<(), End> {
         let Some(resuming) = &mut self.resuming else { return Ok(()) };
         let lodge = self.calling.lodge;
         let handle: Arc<str> = BASE64_URL_SAFE_NO_PAD.encode(lodge.random::<24>()).into();
         lodge.live.memory.keep(Arc::clone(&handle), resuming.owner, self.history.clone(), lodge.now());
         let mut update = json!({"newHandle": &*handle, "resumable": true});
         if resuming.transparent {
-            update["lastConsumedClientMessageIndex"] = (self.ear.taken - 1).to_string().into();
+            update["lastConsumedClientMessageIndex"] = (self.ear.taken - 1 - pending).to_string().into();
         }
         resuming.given.push_back(handle);
         if resuming.given.len() > HANDLES_MAX

@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
-use keylodge_rules::quota::Tokens;
+use keylodge_rules::quota::{Metric, Tokens};
 use serde_json::{Map, Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -21,6 +21,9 @@ use crate::bill::{BROKEN, Bill, CALLER_GONE};
 use crate::calling::Calling;
 use crate::failure;
 use crate::gemini::models::Elsewhere;
+
+/// What a session uses besides being a call.
+const USED: [Metric; 3] = [Metric::InputTokens, Metric::OutputTokens, Metric::Cost];
 
 /// A session that was let in.
 pub(super) struct There<'session> {
@@ -39,7 +42,7 @@ impl There<'_> {
             Ok(bill) => bill,
             Err(unanswered) => return said_no(&self.calling, unanswered).into(),
         };
-        if bill.as_ref().is_some_and(|bill| bill.counts_use()) {
+        if bill.as_ref().is_some_and(|bill| USED.iter().any(|metric| bill.left(*metric).is_some())) {
             if let Some(bill) = bill {
                 bill.void();
             }
@@ -51,7 +54,7 @@ impl There<'_> {
             Ok(mut upstream) => {
                 let end = self.carry(ear, &mut upstream, &mut bill).await;
                 match &end {
-                    End::HungUp(_) => {}
+                    End::HungUp(_) => upstream.agree().await,
                     End::Gone => upstream.close(&Closing::new(NORMAL, "")).await,
                     End::Close(closing) => {
                         upstream.close(&Closing { code: NORMAL, reason: closing.reason.clone() }).await
@@ -136,10 +139,12 @@ impl There<'_> {
         let Ok(message) = serde_json::from_slice::<Value>(bytes) else { return };
         if let (Some(usage), Some(bill)) = (message.get("usageMetadata"), bill) {
             let count = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or(0);
+            let sum =
+                |before: u64, one: &str, other: &str| before.saturating_add(count(one)).saturating_add(count(other));
             let before = bill.tokens;
             bill.tokens = Tokens {
-                input: before.input + count("promptTokenCount") + count("toolUsePromptTokenCount"),
-                output: before.output + count("responseTokenCount") + count("thoughtsTokenCount"),
+                input: sum(before.input, "promptTokenCount", "toolUsePromptTokenCount"),
+                output: sum(before.output, "responseTokenCount", "thoughtsTokenCount"),
                 ..before
             };
         }

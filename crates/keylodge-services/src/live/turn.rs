@@ -16,6 +16,13 @@ use crate::gemini::inside::{self, Said};
 /// What of a setup a generation takes, too.
 const OF_GENERATION: [&str; 4] = ["systemInstruction", "generationConfig", "tools", "safetySettings"];
 
+/// What the client said while a turn was answered, and is not in the history yet: one message or two.
+#[derive(Default)]
+struct Meanwhile {
+    said: Vec<LiveMessage>,
+    interrupts: bool,
+}
+
 /// What has come of a turn.
 #[derive(Default)]
 struct Answer {
@@ -26,8 +33,9 @@ struct Answer {
 
 impl Talk<'_> {
     /// Asks the model, and tells the client what it says. A message that comes meanwhile and is something to answer ends
-    /// the turn, and is given back.
-    pub(super) async fn turn(&mut self) -> Result<Option<LiveMessage>, End> {
+    /// the turn, and is given back. So is what the functions gave that the model has called, but that ends nothing: a turn
+    /// with calls in it is over once the model has answered to that.
+    pub(super) async fn turn(&mut self) -> Result<Vec<LiveMessage>, End> {
         let body = self.body();
         self.calling.of_model(&self.model, None).map_err(|unanswered| said_no(&self.calling, unanswered))?;
         self.calling.deadline = inside::deadline(self.calling.lodge, self.calling.headers());
@@ -35,12 +43,19 @@ impl Talk<'_> {
         self.held = None;
         note_use(&self.calling);
         let mut answer = Answer::default();
-        let interrupting = self.ask(&body, &mut answer).await?;
+        let meanwhile = self.ask(&body, &mut answer).await?;
         self.held = Some(hold(&self.calling).await?);
+        let has_called = !answer.calls.is_empty();
         if let Some(turn) = answer.turn() {
             self.history.push(turn);
         }
-        if interrupting.is_some() {
+        if has_called && !meanwhile.interrupts {
+            if let Some(usage) = answer.usage {
+                self.ear.line.say(&json!({"usageMetadata": usage})).await?;
+            }
+            return Ok(meanwhile.said);
+        }
+        if meanwhile.interrupts {
             self.ear.line.say(&json!({"serverContent": {"interrupted": true}})).await?;
         } else {
             self.ear.line.say(&json!({"serverContent": {"generationComplete": true}})).await?;
@@ -50,7 +65,7 @@ impl Talk<'_> {
             complete["usageMetadata"] = usage;
         }
         self.ear.line.say(&complete).await?;
-        Ok(interrupting)
+        Ok(meanwhile.said)
     }
 
     /// The body of generateContent.
@@ -65,7 +80,7 @@ impl Talk<'_> {
         body.into()
     }
 
-    async fn ask(&mut self, body: &Value, answer: &mut Answer) -> Result<Option<LiveMessage>, End> {
+    async fn ask(&mut self, body: &Value, answer: &mut Answer) -> Result<Meanwhile, End> {
         let Self { ear, calling, model, .. } = self;
         let no = |unanswered| End::from(said_no(calling, unanswered));
         let mut bill = calling.bill().await.map_err(no)?;
@@ -75,7 +90,7 @@ impl Talk<'_> {
                 heard = &mut asking => break heard.map_err(no)?,
                 message = ear.next(calling) => {
                     if let Some(interrupting) = interrupts(message?) {
-                        return Ok(Some(interrupting));
+                        return Ok(Meanwhile { said: vec![interrupting], interrupts: true });
                     }
                 }
             }
@@ -84,19 +99,26 @@ impl Talk<'_> {
             Said::Pieces(pieces) => pieces,
             Said::Whole(whole) => {
                 ear.line.tell(answer, whole).await?;
-                return Ok(None);
+                return Ok(Meanwhile::default());
             }
         };
+        let mut meanwhile = Meanwhile::default();
         loop {
             tokio::select! {
                 piece = pieces.next() => match piece {
                     Some(Ok(piece)) => ear.line.tell(answer, piece).await?,
                     Some(Err(fault)) => return Err(Closing::of_fault(&fault).into()),
-                    None => return Ok(None),
+                    None => return Ok(meanwhile),
                 },
                 message = ear.next(calling) => {
-                    if let Some(interrupting) = interrupts(message?) {
-                        return Ok(Some(interrupting));
+                    if let Some(message) = interrupts(message?) {
+                        let is_given = matches!(message, LiveMessage::ToolResponse { .. }) && !answer.calls.is_empty();
+                        meanwhile.said.push(message);
+                        meanwhile.interrupts = !is_given;
+                        // More than one is not held back: whoever says so much waits for nothing that is still to come.
+                        if !is_given || meanwhile.said.len() > 1 {
+                            return Ok(meanwhile);
+                        }
                     }
                 }
             }

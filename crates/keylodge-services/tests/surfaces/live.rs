@@ -1,5 +1,6 @@
 //! The Live API: a real websocket client against the router, over a pipe.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -7,15 +8,21 @@ use futures_util::{SinkExt, StreamExt};
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use keylodge_services::LiveLimits;
+use keylodge_gate::Clock;
+use keylodge_rules::Timestamp;
+use keylodge_services::relay::Kind;
+use keylodge_services::{LiveLimits, Upstreams};
 use serde_json::{Value, json};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 use tower::ServiceExt;
 
-use crate::support::{EMBEDDING_MODEL, House, KEYS, MODEL};
+use crate::support::{EMBEDDING_MODEL, House, KEYS, MODEL, NOON};
+use crate::upstreams::settings;
 use crate::visitor::{ADMIN, HOUR, SECOND};
 
 const SERVICE: &str = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent";
@@ -573,4 +580,131 @@ async fn when_the_program_stops_sessions_are_told() {
     let (closed, ()) = tokio::join!(client.closed(), house.lodge.live.hang_up());
 
     assert_eq!(closed.0, 1001);
+}
+
+#[tokio::test]
+async fn whoever_pings_and_reads_no_answers_is_not_listened_to() {
+    let house = House::with_script(SCRIPT).await;
+    let mut client = house.connect(SERVICE, &[]).await;
+
+    // What the pipes take without anybody reading is some hundred thousand bytes.
+    for _ in 0..20_000 {
+        let ping = Message::Ping(vec![0; 125].into());
+        if timeout(Duration::from_millis(300), client.0.send(ping)).await.is_err() {
+            return;
+        }
+    }
+    panic!("all were taken");
+}
+
+#[tokio::test]
+async fn without_a_key_a_large_first_message_is_refused_before_it_is_there() {
+    let house = House::with_bodies(1024 * 1024).await;
+    let mut client = house.connect(SERVICE, &[]).await;
+
+    // The head of a message in bytes, as long as one with a key may be.
+    let mut head = vec![0x82, 0xff];
+    head.extend((1024_u64 * 1024).to_be_bytes());
+    head.extend([0; 4]);
+    client.0.get_mut().write_all(&head).await.unwrap();
+
+    let (code, reason) = client.closed().await;
+    assert!(code == 1008 && reason.starts_with("Method doesn't allow unregistered callers"), "{code} {reason}");
+}
+
+#[tokio::test]
+async fn a_client_that_says_goodbye_is_answered() {
+    let house = House::with_script(SCRIPT).await;
+    let mut client = house.session(&json!({})).await;
+
+    client.0.send(Message::Close(None)).await.unwrap();
+
+    let answer = client.0.next().await;
+    assert!(matches!(answer, Some(Ok(Message::Close(_)))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_message_that_interrupted_is_consumed_once_it_is_answered() {
+    let house = House::with_script(SCRIPT).await;
+    let mut client = house.session(&json!({"sessionResumption": {"transparent": true}})).await;
+
+    client.tell("slow").await;
+    client.tell("Hi").await;
+
+    for index in ["1", "2"] {
+        client.turn().await;
+        let update = client.hear().await;
+        assert_eq!(update["sessionResumptionUpdate"]["lastConsumedClientMessageIndex"], index);
+    }
+}
+
+#[tokio::test]
+async fn at_an_upstream_only_a_limit_that_counts_what_the_model_uses_keeps_a_session_out() {
+    let clock: Clock = Arc::new(|| Timestamp::from_micros(NOON));
+    // Nobody is there, so a session that was let in ends with a fault.
+    let there = settings("there", Kind::Gemini, "http://127.0.0.1:1");
+    let house = House::with_upstreams(Upstreams::new(vec![(there, Some("ours".to_owned()))], &clock).unwrap()).await;
+    let check = async |limit: Value, code: u16| {
+        let path = "/keylodge/v1/projects/default-project/limits";
+        house.manage("PUT", path, Some(json!({ "limits": [limit] }))).await.ok();
+        let mut client = house.connect(SERVICE, &[("x-goog-api-key", &house.key)]).await;
+        client.say(&setup(&json!({"model": "models/gemini-live"}))).await;
+        let (closed, reason) = client.closed().await;
+        assert_eq!(closed, code, "{limit}: {reason}");
+        assert_eq!(reason.starts_with("A limit of tokens or money"), code == 1008, "{limit}: {reason}");
+    };
+    let limit = |more: Value| {
+        let mut limit = json!({"metric": "INPUT_TOKENS", "window": "DAY", "value": "1000"});
+        limit.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        limit
+    };
+    check(limit(json!({})), 1008).await;
+    check(limit(json!({"model": "gemini-live"})), 1008).await;
+    check(limit(json!({"model": "another"})), 1011).await;
+    check(limit(json!({"mode": "SHADOW"})), 1011).await;
+    check(limit(json!({"metric": "REQUESTS"})), 1011).await;
+}
+
+/// A house in front of a model that first calls a function and then says what it learned.
+async fn that_calls() -> House {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let call = json!({"index": 0, "id": "a", "type": "function", "function": {"name": "now", "arguments": "{}"}});
+        let deltas = [(json!({"tool_calls": [call]}), "tool_calls"), (json!({"content": "It is noon."}), "stop")];
+        for (delta, reason) in deltas {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 16 * 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0, "a request comes");
+            let chunk = json!({"choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
+                "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}});
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+            let answer = format!("{head}data: {chunk}\n\ndata: [DONE]\n\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    let clock: Clock = Arc::new(|| Timestamp::from_micros(NOON));
+    let there = settings("there", Kind::OpenAi, &url);
+    House::with_upstreams(Upstreams::new(vec![(there, None)], &clock).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_turn_that_calls_a_function_is_over_once_its_result_is_answered() {
+    let house = that_calls().await;
+    let mut client = house.connect(SERVICE, &[("x-goog-api-key", &house.key)]).await;
+    let tools = json!([{"functionDeclarations": [{"name": "now"}]}]);
+    client.set_up(&json!({"model": "models/elsewhere", "tools": tools})).await;
+
+    client.tell("What time is it?").await;
+    let call = client.hear().await["toolCall"]["functionCalls"][0].clone();
+    assert_eq!(call["name"], "now");
+    let result = json!({"id": call["id"], "name": "now", "response": {"time": "noon"}});
+    client.say(&json!({"toolResponse": {"functionResponses": [result]}})).await;
+
+    let mut turn = client.turn().await;
+    turn.iter_mut().for_each(|message| drop(message.as_object_mut().unwrap().remove("usageMetadata")));
+    turn.retain(|message| *message != json!({}));
+    let piece = json!({"modelTurn": {"parts": [{"text": "It is noon."}], "role": "model"}});
+    let content = [piece, json!({"generationComplete": true}), json!({"turnComplete": true})];
+    assert_eq!(turn, content.map(|content| json!({"serverContent": content})));
 }
