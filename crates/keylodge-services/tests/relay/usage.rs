@@ -473,7 +473,13 @@ fn the_worst_case_of_an_interaction_is_read_from_its_own_form() {
     };
     check(&json!({"model": "m", "input": "x".repeat(100)}), Some(100..130), None);
     check(&json!({"input": "Hi", "generation_config": {"max_output_tokens": 64}}), Some(0..64), Some(64));
-    check(&json!({"input": "Hi", "generationConfig": {"maxOutputTokens": "7"}}), Some(0..64), Some(7));
+    check(&json!({"input": "Hi", "generation_config": {"max_output_tokens": "7"}}), Some(0..64), Some(7));
+    for unread in [
+        json!({"input": "Hi", "generationConfig": {"max_output_tokens": 7}}),
+        json!({"input": "Hi", "generation_config": {"maxOutputTokens": 7}}),
+    ] {
+        check(&unread, Some(0..64), None);
+    }
     let image = json!({"type": "image", "data": "A".repeat(100_000), "mime_type": "image/png"});
     let one_image = Some(IMAGE_TOKENS_MAX..IMAGE_TOKENS_MAX + 200);
     check(&json!({"input": [{"type": "text", "text": "What?"}, image]}), one_image.clone(), None);
@@ -511,5 +517,10 @@ fn an_interaction_is_clamped_in_its_own_words() {
     check(
         r#"{"generation_config": {"max_output_tokens": 9.0}}"#,
         r#"{"generation_config": {"max_output_tokens": 9.0}}"#,
+    );
+    // In the other spelling, which nobody may read, it is lowered and set besides.
+    check(
+        r#"{"generation_config": {"maxOutputTokens": 11}}"#,
+        r#"{"generation_config": {"max_output_tokens":10,"maxOutputTokens": 10}}"#,
     );
 }

@@ -67,6 +67,9 @@ pub(crate) const EXAMPLES: [&str; 2] = [
     r#"curl "$BASE/v1beta/models/gemini-2.0-flash:generateContent" -H "x-goog-api-key: $GEMINI_API_KEY" -H 'Content-Type: application/json' -X POST -d '{"contents":[{"parts":[{"text":"Write a story about a magic backpack."}]}]}'"#,
 ];
 
+/// That of Google's document of the Interactions API.
+pub(crate) const INTERACTION: &str = r#"curl -X POST "$BASE/v1beta/interactions" -H "x-goog-api-key: $GEMINI_API_KEY" -H "Api-Revision: 2026-05-20" -H "Content-Type: application/json" -d '{"model":"gemini-3-flash-preview","input":"Explain how AI works in a few words"}'"#;
+
 /// Runs an example in a shell, as people do.
 #[track_caller]
 pub(crate) fn run_example(server: &Server, example: &str) -> Value {
@@ -90,6 +93,11 @@ fn the_calls_of_googles_documents_work_word_for_word() {
         assert_eq!(answer["candidates"][0]["finishReason"], "STOP");
         assert_eq!(answer["modelVersion"], MODEL);
     }
+    let interaction = run_example(&server, INTERACTION);
+    let last = interaction["steps"].as_array().and_then(|steps| steps.last()).unwrap();
+    let text = last["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("Explain how AI works in a few words"), "{interaction}");
+    assert_eq!(interaction["status"], "completed");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::gate::{EXAMPLES, run_example};
+use crate::gate::{EXAMPLES, INTERACTION, run_example};
 use crate::support::http::{Connection, MODEL, Request, contents, generate, get, post};
 use crate::support::server::{Server, Start, with_model};
 use crate::support::until;
@@ -63,6 +63,17 @@ fn a_story_about_a_magic_backpack_is_told_with_true_counts() {
     assert!((7..200).contains(&count("promptTokenCount")), "{usage}");
     let words = text(&told).split_whitespace().count() as u64;
     assert!((words / 2..=text(&told).len() as u64).contains(&count("candidatesTokenCount")), "{words} words: {usage}");
+}
+
+#[test]
+fn the_documents_interaction_is_answered_by_the_real_model() {
+    let server = with_short_stories().up().ready();
+
+    let made = run_example(&server, INTERACTION);
+
+    let last = made["steps"].as_array().and_then(|steps| steps.last()).unwrap();
+    assert!(!last["content"][0]["text"].as_str().unwrap().trim().is_empty(), "{made}");
+    assert!(made["usage"]["total_output_tokens"].as_u64().unwrap() > 0, "{made}");
 }
 
 #[test]
