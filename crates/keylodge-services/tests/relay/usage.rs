@@ -523,4 +523,8 @@ fn an_interaction_is_clamped_in_its_own_words() {
         r#"{"generation_config": {"maxOutputTokens": 11}}"#,
         r#"{"generation_config": {"max_output_tokens":10,"maxOutputTokens": 10}}"#,
     );
+    check(
+        r#"{"generationConfig": {"max_output_tokens": 11}}"#,
+        r#"{"generation_config":{"max_output_tokens":10},"generationConfig": {"max_output_tokens": 10}}"#,
+    );
 }

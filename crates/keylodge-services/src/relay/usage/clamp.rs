@@ -71,6 +71,8 @@ fn clamp(body: &Bytes, max: NonZeroU32, spelling: Spelling) -> Result<Bytes, Unr
         let config = format!("\"{}\":{{{}}}", spelling.config, spelling.cap(max));
         edits.push(insertion(top_start, fields, &config));
     }
+    // What is set comes first in its object, and is known to be missing last.
+    edits.sort_by_key(|(place, _)| place.start);
     Ok(edited(body, &edits))
 }
 
