@@ -116,7 +116,7 @@ mod with_the_real_model {
 
     fn ask(server: &Server, more: &Value) -> crate::support::http::Answer {
         let mut body = contents("What is the weather in Paris? Turn the light in the hall down.");
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         server.call(&post(format!("/v1beta/models/{MODEL}:generateContent"), &body).key(&server.key()))
     }
 
