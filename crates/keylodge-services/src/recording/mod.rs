@@ -10,7 +10,7 @@
 //!
 //! All three are below the gate and at the relay's one way to an upstream, so every HTTP call that is sent to one is
 //! recorded, whichever surface it came by, and keys, limits and errors stay the real thing. What a caller sends as a
-//! credential ended at the gate, and ours is added after a request was noted; so neither is ever in an [`exchange`]. What else
+//! credential ended at the gate, and ours is added after a request was noted; so neither is ever in an `exchange`. What else
 //! looks like a secret is taken out where an exchange is made, which is before anything is written.
 //!
 //! Others match a request by method and address unless told otherwise (VCR), which answers a prompt that was never recorded;
