@@ -6,3 +6,4 @@ mod openai;
 mod openai_refusals;
 mod openai_stream;
 mod usage;
+mod usage_interactions;
