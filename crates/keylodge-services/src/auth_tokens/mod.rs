@@ -10,6 +10,7 @@
 
 mod constraint;
 mod crossing;
+mod path;
 mod present;
 mod request;
 mod table;
