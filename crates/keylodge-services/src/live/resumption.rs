@@ -3,7 +3,8 @@
 //! They are not written down: a node that is started again knows none, and a client that comes with an old handle is told
 //! so and begins anew.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
@@ -14,7 +15,9 @@ use super::history::History;
 /// How long a handle is good, in microseconds.
 const KEPT: i64 = 2 * 60 * 60 * 1_000_000;
 
-/// How many handles are kept, and how many bytes of what was said; beyond either, the oldest go.
+/// How many handles are kept, and how many bytes of what was said. Beyond either the key that has the most gives up its
+/// oldest, so that no key pushes out those of others: a fixed share for each would leave most of it empty where there are
+/// few keys.
 const HANDLES_MAX: usize = 10_000;
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -32,13 +35,23 @@ pub(super) struct Memory(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     by_handle: HashMap<Arc<str>, Session>,
-    /// The oldest first. Some of these are gone already.
-    order: VecDeque<Arc<str>>,
+    /// By their numbers, so the oldest first.
+    by_age: BTreeMap<u64, Arc<str>>,
+    of_key: HashMap<KeyUid, Share>,
+    bytes: usize,
+    newest: u64,
+}
+
+/// What is kept for one key.
+#[derive(Debug, Default)]
+struct Share {
+    numbers: BTreeSet<u64>,
     bytes: usize,
 }
 
 #[derive(Debug)]
 struct Session {
+    number: u64,
     owner: Owner,
     history: History,
     until: Timestamp,
@@ -47,19 +60,12 @@ struct Session {
 impl Memory {
     /// Keeps what was said so far, to be found by this handle.
     pub(super) fn keep(&self, handle: Arc<str>, owner: Owner, history: History, now: Timestamp) {
-        let mut kept = self.lock();
-        kept.bytes += history.bytes();
         let until = Timestamp::from_micros(now.micros().saturating_add(KEPT));
-        kept.by_handle.insert(Arc::clone(&handle), Session { owner, history, until });
-        kept.order.push_back(handle);
-        while let Some(oldest) = kept.order.front().cloned() {
-            let is_over = kept.by_handle.get(&oldest).is_none_or(|session| session.until <= now);
-            if !is_over && kept.by_handle.len() <= HANDLES_MAX && kept.bytes <= BYTES_MAX {
-                break;
-            }
-            kept.order.pop_front();
-            kept.forget(&oldest);
-        }
+        let mut kept = self.lock();
+        kept.forget(&handle);
+        kept.forget_old(now);
+        kept.make_room(owner.key, history.bytes());
+        kept.insert(handle, owner, history, until);
     }
 
     /// What was said under this handle, if its owner asks in time.
@@ -80,14 +86,58 @@ impl Memory {
 }
 
 impl Kept {
+    fn insert(&mut self, handle: Arc<str>, owner: Owner, history: History, until: Timestamp) {
+        self.newest += 1;
+        let (number, bytes) = (self.newest, history.bytes());
+        let share = self.of_key.entry(owner.key).or_default();
+        share.numbers.insert(number);
+        share.bytes += bytes;
+        self.bytes += bytes;
+        self.by_age.insert(number, Arc::clone(&handle));
+        self.by_handle.insert(handle, Session { number, owner, history, until });
+    }
+
     fn forget(&mut self, handle: &str) {
-        if let Some(session) = self.by_handle.remove(handle) {
-            self.bytes -= session.history.bytes();
+        let Some(Session { number, owner, history, .. }) = self.by_handle.remove(handle) else { return };
+        self.by_age.remove(&number);
+        self.bytes -= history.bytes();
+        if let Some(share) = self.of_key.get_mut(&owner.key) {
+            share.numbers.remove(&number);
+            share.bytes -= history.bytes();
+            if share.numbers.is_empty() {
+                self.of_key.remove(&owner.key);
+            }
         }
-        // Most of those that go were replaced, so the list must not grow by them.
-        if self.order.len() > 2 * self.by_handle.len() + 16 {
-            let Self { by_handle, order, .. } = self;
-            order.retain(|handle| by_handle.contains_key(handle));
+    }
+
+    /// Forgets those whose time is over.
+    fn forget_old(&mut self, now: Timestamp) {
+        while let Some(oldest) = self.by_age.values().next().cloned()
+            && self.by_handle.get(&oldest).is_some_and(|session| session.until <= now)
+        {
+            self.forget(&oldest);
+        }
+    }
+
+    /// Forgets as much as one more of this key needs, which counts as its key's already.
+    fn make_room(&mut self, of: KeyUid, bytes: usize) {
+        let is_its = |key: &KeyUid| usize::from(*key == of);
+        while self.by_handle.len() >= HANDLES_MAX {
+            self.forget_oldest_of_most(|key, share| share.numbers.len() + is_its(key));
+        }
+        // What is longer than all that may be kept is kept alone.
+        while self.bytes + bytes > BYTES_MAX && !self.by_handle.is_empty() {
+            self.forget_oldest_of_most(|key, share| share.bytes + bytes * is_its(key));
+        }
+    }
+
+    /// Forgets the oldest of the key that has the most; of equals the one whose oldest is the oldest. It looks at all keys
+    /// that have any, at most as many as there are handles.
+    fn forget_oldest_of_most(&mut self, much: impl Fn(&KeyUid, &Share) -> usize) {
+        let shares = self.of_key.iter().filter_map(|(key, share)| Some((much(key, share), *share.numbers.first()?)));
+        let most = shares.max_by_key(|(much, oldest)| (*much, Reverse(*oldest)));
+        if let Some(handle) = most.and_then(|(_, oldest)| self.by_age.get(&oldest).cloned()) {
+            self.forget(&handle);
         }
     }
 }
@@ -137,6 +187,32 @@ mod tests {
     }
 
     #[test]
+    fn a_key_with_many_handles_pushes_out_its_own_alone() {
+        let memory = Memory::default();
+        memory.keep("another's".into(), owner(2), said(1), NOW);
+        for which in 0..=HANDLES_MAX {
+            memory.keep(which.to_string().into(), owner(1), said(1), NOW);
+        }
+
+        assert!(memory.find("another's", owner(2), NOW).is_some());
+        assert!(memory.find("1", owner(1), NOW).is_none(), "its oldest");
+        assert!(memory.find("2", owner(1), NOW).is_some());
+    }
+
+    #[test]
+    fn a_key_under_which_much_is_said_pushes_out_its_own_alone() {
+        let memory = Memory::default();
+        memory.keep("another's".into(), owner(2), said(BYTES_MAX / 8), NOW);
+        for which in 0..9 {
+            memory.keep(which.to_string().into(), owner(1), said(BYTES_MAX / 8), NOW);
+        }
+
+        assert!(memory.find("another's", owner(2), NOW).is_some());
+        assert!(memory.find("8", owner(1), NOW).is_some(), "the newest stays");
+        assert!(memory.find("2", owner(1), NOW).is_none());
+    }
+
+    #[test]
     fn a_handle_that_is_replaced_again_and_again_leaves_nothing_behind() {
         let memory = Memory::default();
         for which in 0..1000 {
@@ -144,6 +220,16 @@ mod tests {
             memory.forget(&which.to_string());
         }
         let kept = memory.lock();
-        assert!(kept.order.len() < 64 && kept.bytes == 0 && kept.by_handle.is_empty());
+        assert!(kept.by_age.is_empty() && kept.bytes == 0 && kept.by_handle.is_empty() && kept.of_key.is_empty());
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten_whosever_it_was() {
+        let memory = Memory::default();
+        memory.keep("old".into(), owner(1), said(1), NOW);
+
+        memory.keep("new".into(), owner(2), said(1), Timestamp::from_micros(KEPT));
+
+        assert_eq!(memory.lock().by_handle.len(), 1);
     }
 }
