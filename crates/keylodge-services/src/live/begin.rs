@@ -11,11 +11,12 @@ use keylodge_rules::{Refusal, TokenProblem};
 use serde_json::{Map, Value, json};
 
 use super::closing::{Closing, DENIED, ERROR, End, INVALID};
+use super::conversation::{Seat, unless_taken};
 use super::ear::Ear;
 use super::history::History;
 use super::identify::Websocket;
 use super::line::Line;
-use super::resumption::Owner;
+use super::resumption::{Owner, Resumed};
 use super::sessions::Place;
 use super::talk::{Resuming, Talk};
 use super::there::There;
@@ -39,6 +40,8 @@ struct Begun {
     model: String,
     history: History,
     resuming: Option<Resuming>,
+    /// The place in the session, where one can go on with it.
+    seat: Option<Seat>,
     /// What is in flight between turns; none where the session is one call as a whole.
     held: Option<Charge>,
     place: Place,
@@ -65,16 +68,17 @@ pub(super) async fn session(
         Err(closing) => return (line, closing.into(), Some(calling.pass)),
     };
     let mut ear = Ear::new(lodge, line, token);
-    let Begun { setup, model, history, resuming, held, place: _place } = begun;
+    let Begun { setup, model, history, resuming, seat, held, place: _place } = begun;
     let pass = calling.pass.clone();
     note_use(&calling);
     let end = match lodge.models.find(&model) {
         Some(Found::There(elsewhere)) if elsewhere.speech == Speech::Gemini => {
-            There { calling, elsewhere, model, setup, resuming }.relay(&mut ear).await
+            There { calling, elsewhere, model, setup, resuming }.relay(&mut ear, seat.as_ref()).await
         }
         Some(found) => {
             let is_ours = matches!(found, Found::Here(_));
-            Talk { ear: &mut ear, calling, setup, model, is_ours, history, resuming, held }.run().await
+            let talk = Talk { ear: &mut ear, calling, setup, model, is_ours, history, resuming, held };
+            unless_taken(seat.as_ref(), talk.run()).await.unwrap_or_else(End::from)
         }
         None => not_found(place, &model).into(),
     };
@@ -128,34 +132,47 @@ async fn begin(
         return Err(Closing::new(INVALID, "* BidiGenerateContentSetup.model: model is not specified"));
     };
     calling.of_model(&model, None).map_err(|unanswered| said_no(calling, unanswered))?;
-    let held = match lodge.models.find(&model) {
+    let upstream = match lodge.models.find(&model) {
         None | Some(Found::Embeds(_)) => return Err(not_found(place, &model)),
-        Some(Found::There(elsewhere)) if elsewhere.speech == Speech::Gemini => None,
+        Some(Found::There(elsewhere)) if elsewhere.speech == Speech::Gemini => {
+            Some(Arc::clone(&elsewhere.upstream.name))
+        }
         Some(found) => {
             unknown.map_or(Ok(()), Err)?;
             served(&setup, matches!(found, Found::Here(_)))?;
-            Some(hold(calling).await?)
+            None
         }
     };
+    let is_one_call = upstream.is_some();
+    let owner = Owner { key: calling.pass.key(), token: token.map(|token| token.hash), upstream };
+    let mut resuming = setup.remove("sessionResumption").map(|asked| Resuming::new(&asked, owner));
+    let resumed = resuming.as_mut().map(|resuming| resume(lodge, resuming)).transpose()?.flatten();
+    // Before anything is taken that the connection before may still have.
+    let seat = match &resuming {
+        Some(resuming) => Some(resuming.conversation.take().await?),
+        None => None,
+    };
+    let held = if is_one_call { None } else { Some(hold(calling).await?) };
     let place = lodge
         .live
         .place(lodge.limits.live.sessions_max)
         .ok_or_else(|| Closing::new(ERROR, "The server has as many sessions as it takes. Try again later."))?;
-    let owner = Owner { key: calling.pass.key(), by_token: token.is_some() };
-    let resuming = setup.remove("sessionResumption").map(|asked| Resuming::new(&asked, owner));
-    let history = match resuming.as_ref().and_then(|resuming| resuming.handle.as_deref()) {
-        None => {
-            if let Some(token) = token {
-                begin_with(lodge, token).await.map_err(|refusal| refused(calling, refusal))?;
-            }
-            History::default()
-        }
-        // Going on is no use of a token.
-        Some(handle) => lodge.live.memory.find(handle, owner, lodge.now()).ok_or_else(|| {
-            Closing::new(DENIED, "The session to go on with is not known, or its time is over. Begin a new one.")
-        })?,
-    };
-    Ok(Begun { setup, model, history, resuming, held, place })
+    // Going on is no use of a token.
+    if let (Some(token), None) = (token, &resumed) {
+        begin_with(lodge, token).await.map_err(|refusal| refused(calling, refusal))?;
+    }
+    Ok(Begun { setup, model, history: resumed.unwrap_or_default(), resuming, seat, held, place })
+}
+
+/// What was said in the session that a client wants to go on with; none where it begins one.
+fn resume(lodge: &Lodge, resuming: &mut Resuming) -> Result<Option<History>, Closing> {
+    let Some(handle) = &resuming.handle else { return Ok(None) };
+    let found = lodge.live.memory.find(handle, &resuming.owner, lodge.now());
+    let Resumed { history, conversation } = found.ok_or_else(|| {
+        Closing::new(DENIED, "The session to go on with is not known, or its time is over. Begin a new one.")
+    })?;
+    resuming.conversation = conversation;
+    Ok(Some(history))
 }
 
 /// What a client is told of a model that holds no conversations here.

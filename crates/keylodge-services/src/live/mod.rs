@@ -15,6 +15,7 @@
 
 mod begin;
 mod closing;
+mod conversation;
 mod ear;
 mod history;
 mod identify;

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
-use keylodge_rules::{KeyUid, Timestamp};
+use keylodge_rules::{KeyHash, KeyUid, Timestamp};
 
+use super::conversation::Conversation;
 use super::history::History;
 
 /// How long a handle is good, in microseconds.
@@ -21,11 +22,24 @@ const KEPT: i64 = 2 * 60 * 60 * 1_000_000;
 const HANDLES_MAX: usize = 10_000;
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Who may go on with a session: whoever has the key, or tokens of the same key where a token began it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who may go on with a session, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
     pub(super) key: KeyUid,
-    pub(super) by_token: bool,
+    /// The token that began it, which alone goes on with it: going on is no use, so another token would get a session more
+    /// than it has uses, and tokens of one key are in the hands of people who are not to read each other's.
+    pub(super) token: Option<KeyHash>,
+    /// The upstream that has it, by its name; none where what was said is kept here. A handle means nothing anywhere else,
+    /// and nobody else need see it.
+    pub(super) upstream: Option<Arc<str>>,
+}
+
+/// A session that can go on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Resumed {
+    /// What was said. Nothing where an upstream has it.
+    pub(super) history: History,
+    pub(super) conversation: Arc<Conversation>,
 }
 
 /// All sessions that can go on.
@@ -53,26 +67,26 @@ struct Share {
 struct Session {
     number: u64,
     owner: Owner,
-    history: History,
+    resumed: Resumed,
     until: Timestamp,
 }
 
 impl Memory {
     /// Keeps what was said so far, to be found by this handle.
-    pub(super) fn keep(&self, handle: Arc<str>, owner: Owner, history: History, now: Timestamp) {
+    pub(super) fn keep(&self, handle: Arc<str>, owner: Owner, resumed: Resumed, now: Timestamp) {
         let until = Timestamp::from_micros(now.micros().saturating_add(KEPT));
         let mut kept = self.lock();
         kept.forget(&handle);
         kept.forget_old(now);
-        kept.make_room(owner.key, history.bytes());
-        kept.insert(handle, owner, history, until);
+        kept.make_room(owner.key, resumed.history.bytes());
+        kept.insert(handle, owner, resumed, until);
     }
 
-    /// What was said under this handle, if its owner asks in time.
-    pub(super) fn find(&self, handle: &str, owner: Owner, now: Timestamp) -> Option<History> {
+    /// The session with this handle, if its owner asks in time.
+    pub(super) fn find(&self, handle: &str, owner: &Owner, now: Timestamp) -> Option<Resumed> {
         let kept = self.lock();
         let session = kept.by_handle.get(handle)?;
-        (session.owner == owner && session.until > now).then(|| session.history.clone())
+        (session.owner == *owner && session.until > now).then(|| session.resumed.clone())
     }
 
     /// Forgets a handle that another has taken the place of.
@@ -86,19 +100,22 @@ impl Memory {
 }
 
 impl Kept {
-    fn insert(&mut self, handle: Arc<str>, owner: Owner, history: History, until: Timestamp) {
+    fn insert(&mut self, handle: Arc<str>, owner: Owner, resumed: Resumed, until: Timestamp) {
         self.newest += 1;
-        let (number, bytes) = (self.newest, history.bytes());
+        let (number, bytes) = (self.newest, resumed.history.bytes());
         let share = self.of_key.entry(owner.key).or_default();
         share.numbers.insert(number);
         share.bytes += bytes;
         self.bytes += bytes;
         self.by_age.insert(number, Arc::clone(&handle));
-        self.by_handle.insert(handle, Session { number, owner, history, until });
+        self.by_handle.insert(handle, Session { number, owner, resumed, until });
     }
 
     fn forget(&mut self, handle: &str) {
-        let Some(Session { number, owner, history, .. }) = self.by_handle.remove(handle) else { return };
+        let Some(Session { number, owner, resumed: Resumed { history, .. }, .. }) = self.by_handle.remove(handle)
+        else {
+            return;
+        };
         self.by_age.remove(&number);
         self.bytes -= history.bytes();
         if let Some(share) = self.of_key.get_mut(&owner.key) {
@@ -150,13 +167,13 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(0);
 
     fn owner(which: u8) -> Owner {
-        Owner { key: KeyUid::from_random([which; 16]), by_token: false }
+        Owner { key: KeyUid::from_random([which; 16]), token: None, upstream: None }
     }
 
-    fn said(bytes: usize) -> History {
-        let mut history = History::default();
-        history.push(json!({"role": "user", "parts": [{"text": "x".repeat(bytes)}]}));
-        history
+    fn said(bytes: usize) -> Resumed {
+        let mut resumed = Resumed::default();
+        resumed.history.push(json!({"role": "user", "parts": [{"text": "x".repeat(bytes)}]}));
+        resumed
     }
 
     #[test]
@@ -164,12 +181,26 @@ mod tests {
         let memory = Memory::default();
         memory.keep("h".into(), owner(1), said(10), NOW);
 
-        assert!(memory.find("h", owner(1), Timestamp::from_micros(KEPT - 1)).is_some());
-        assert!(memory.find("h", owner(1), Timestamp::from_micros(KEPT)).is_none());
-        assert!(memory.find("h", owner(2), NOW).is_none());
-        assert!(memory.find("h", Owner { by_token: true, ..owner(1) }, NOW).is_none());
+        assert!(memory.find("h", &owner(1), Timestamp::from_micros(KEPT - 1)).is_some());
+        assert!(memory.find("h", &owner(1), Timestamp::from_micros(KEPT)).is_none());
+        assert!(memory.find("h", &owner(2), NOW).is_none());
         memory.forget("h");
-        assert!(memory.find("h", owner(1), NOW).is_none());
+        assert!(memory.find("h", &owner(1), NOW).is_none());
+    }
+
+    #[test]
+    fn a_handle_is_good_for_the_token_and_at_the_upstream_that_it_came_from_alone() {
+        let token = |which: u8| Owner { token: Some(KeyHash::from_bytes([which; 32])), ..owner(1) };
+        let upstream = |name: &str| Owner { upstream: Some(name.into()), ..token(1) };
+        let all = [owner(1), owner(2), token(1), token(2), upstream("a"), upstream("b")];
+        for kept in &all {
+            let memory = Memory::default();
+            memory.keep("h".into(), kept.clone(), said(10), NOW);
+
+            for asks in &all {
+                assert_eq!(memory.find("h", asks, NOW).is_some(), asks == kept, "{asks:?} {kept:?}");
+            }
+        }
     }
 
     #[test]
@@ -178,12 +209,12 @@ mod tests {
         for which in 0..=HANDLES_MAX {
             memory.keep(which.to_string().into(), owner(1), said(1), NOW);
         }
-        assert!(memory.find("0", owner(1), NOW).is_none());
-        assert!(memory.find("1", owner(1), NOW).is_some());
+        assert!(memory.find("0", &owner(1), NOW).is_none());
+        assert!(memory.find("1", &owner(1), NOW).is_some());
 
         memory.keep("large".into(), owner(1), said(BYTES_MAX - 100), NOW);
-        assert!(memory.find("large", owner(1), NOW).is_some());
-        assert!(memory.find(&(HANDLES_MAX - 2).to_string(), owner(1), NOW).is_none());
+        assert!(memory.find("large", &owner(1), NOW).is_some());
+        assert!(memory.find(&(HANDLES_MAX - 2).to_string(), &owner(1), NOW).is_none());
     }
 
     #[test]
@@ -194,9 +225,9 @@ mod tests {
             memory.keep(which.to_string().into(), owner(1), said(1), NOW);
         }
 
-        assert!(memory.find("another's", owner(2), NOW).is_some());
-        assert!(memory.find("1", owner(1), NOW).is_none(), "its oldest");
-        assert!(memory.find("2", owner(1), NOW).is_some());
+        assert!(memory.find("another's", &owner(2), NOW).is_some());
+        assert!(memory.find("1", &owner(1), NOW).is_none(), "its oldest");
+        assert!(memory.find("2", &owner(1), NOW).is_some());
     }
 
     #[test]
@@ -207,9 +238,9 @@ mod tests {
             memory.keep(which.to_string().into(), owner(1), said(BYTES_MAX / 8), NOW);
         }
 
-        assert!(memory.find("another's", owner(2), NOW).is_some());
-        assert!(memory.find("8", owner(1), NOW).is_some(), "the newest stays");
-        assert!(memory.find("2", owner(1), NOW).is_none());
+        assert!(memory.find("another's", &owner(2), NOW).is_some());
+        assert!(memory.find("8", &owner(1), NOW).is_some(), "the newest stays");
+        assert!(memory.find("2", &owner(1), NOW).is_none());
     }
 
     #[test]

@@ -11,9 +11,10 @@ use keylodge_gate::Charge;
 use serde_json::{Map, Value, json};
 
 use super::closing::{Closing, End, INVALID};
+use super::conversation::Conversation;
 use super::ear::Ear;
 use super::history::{self, History};
-use super::resumption::Owner;
+use super::resumption::{Owner, Resumed};
 use crate::calling::Calling;
 
 /// How many handles of a session are good at a time: a client that is gone may not have heard of the newest.
@@ -37,6 +38,8 @@ pub(super) struct Talk<'session> {
 /// What a client wants of going on later.
 pub(super) struct Resuming {
     pub(super) owner: Owner,
+    /// The session, of which this is one connection.
+    pub(super) conversation: Arc<Conversation>,
     /// The session to go on with now.
     pub(super) handle: Option<String>,
     /// Whether the client is told how many of its messages are in what was kept.
@@ -48,7 +51,8 @@ impl Resuming {
     pub(super) fn new(asked: &Value, owner: Owner) -> Self {
         let handle = asked.get("handle").and_then(Value::as_str).filter(|handle| !handle.is_empty());
         let transparent = asked.get("transparent").and_then(Value::as_bool).unwrap_or(false);
-        Self { owner, handle: handle.map(str::to_owned), transparent, given: VecDeque::new() }
+        let conversation = Arc::default();
+        Self { owner, conversation, handle: handle.map(str::to_owned), transparent, given: VecDeque::new() }
     }
 
     /// The same for an upstream.
@@ -138,7 +142,8 @@ impl Talk<'_> {
         let Some(resuming) = &mut self.resuming else { return Ok(()) };
         let lodge = self.calling.lodge;
         let handle: Arc<str> = BASE64_URL_SAFE_NO_PAD.encode(lodge.random::<24>()).into();
-        lodge.live.memory.keep(Arc::clone(&handle), resuming.owner, self.history.clone(), lodge.now());
+        let resumed = Resumed { history: self.history.clone(), conversation: Arc::clone(&resuming.conversation) };
+        lodge.live.memory.keep(Arc::clone(&handle), resuming.owner.clone(), resumed, lodge.now());
         let mut update = json!({"newHandle": &*handle, "resumable": true});
         if resuming.transparent {
             update["lastConsumedClientMessageIndex"] = (self.ear.taken - 1 - pending).to_string().into();

@@ -3,6 +3,8 @@
 //! It is one call for limits and usage. What it will use cannot be reserved before it begins, so where a limit counts
 //! tokens or money, it is refused rather than let past the limit.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
@@ -13,9 +15,11 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::begin::said_no;
 use super::closing::{Closing, DENIED, ERROR, End, INVALID, NORMAL};
+use super::conversation::{Seat, unless_taken};
 use super::ear::Ear;
 use super::history::History;
 use super::line::{Heard, Line};
+use super::resumption::Resumed;
 use super::talk::Resuming;
 use crate::bill::{BROKEN, Bill, CALLER_GONE};
 use crate::calling::Calling;
@@ -36,8 +40,8 @@ pub(super) struct There<'session> {
 }
 
 impl There<'_> {
-    /// Carries messages until one side ends it.
-    pub(super) async fn relay(mut self, ear: &mut Ear) -> End {
+    /// Carries messages until one side ends it, or the session goes on in another connection.
+    pub(super) async fn relay(mut self, ear: &mut Ear, seat: Option<&Seat>) -> End {
         let mut bill = match self.calling.bill().await {
             Ok(bill) => bill,
             Err(unanswered) => return said_no(&self.calling, unanswered).into(),
@@ -50,9 +54,10 @@ impl There<'_> {
                 "A limit of tokens or money holds here, and what a session at an upstream uses cannot be reserved.";
             return Closing::new(DENIED, reason).into();
         }
-        let end = match self.open().await {
+        let end = match unless_taken(seat, self.open()).await.flatten() {
             Ok(mut upstream) => {
-                let end = self.carry(ear, &mut upstream, &mut bill).await;
+                let end = unless_taken(seat, self.carry(ear, &mut upstream, &mut bill)).await;
+                let end = end.unwrap_or_else(End::from);
                 match &end {
                     End::HungUp(_) => upstream.agree().await,
                     End::Gone => upstream.close(&Closing::new(NORMAL, "")).await,
@@ -151,7 +156,8 @@ impl There<'_> {
         let handle = message.pointer("/sessionResumptionUpdate/newHandle").and_then(Value::as_str);
         if let (Some(handle), Some(resuming)) = (handle, &self.resuming) {
             let lodge = self.calling.lodge;
-            lodge.live.memory.keep(handle.into(), resuming.owner, History::default(), lodge.now());
+            let resumed = Resumed { history: History::default(), conversation: Arc::clone(&resuming.conversation) };
+            lodge.live.memory.keep(handle.into(), resuming.owner.clone(), resumed, lodge.now());
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The Live API: a real websocket client against the router, over a pipe.
 
+mod resumption;
 mod sessions;
 mod tokens;
+mod upstream;
 
 use axum::body::Body;
 use futures_util::{SinkExt, StreamExt};
