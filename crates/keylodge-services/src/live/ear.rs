@@ -21,7 +21,7 @@ use crate::calling::Calling;
 /// How long before its end a session is told of it, at most.
 const GO_AWAY_BEFORE: Duration = Duration::from_secs(30);
 
-/// How long a client may say nothing.
+/// How long a client may say nothing while it is its turn.
 const IDLE_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// How often a client is asked whether it is there. One that gives no sign of life for two of these is gone.
@@ -39,7 +39,8 @@ pub(super) struct Ear {
     token: Option<Arc<AuthToken>>,
     warns_at: Option<Instant>,
     ends_at: Instant,
-    idle_at: Instant,
+    /// None while the model answers: then it is not the client who has nothing to say.
+    idle_at: Option<Instant>,
     pings_at: Instant,
     looks_at: Instant,
     is_quiet: bool,
@@ -71,12 +72,22 @@ impl Ear {
             token,
             warns_at: Some(now + (longest - before)),
             ends_at: now + longest,
-            idle_at: now + IDLE_MAX,
+            idle_at: Some(now + IDLE_MAX),
             pings_at: now + PING_EVERY,
             looks_at: now + LOOK_EVERY,
             is_quiet: false,
             taken: 1,
         }
+    }
+
+    /// From now on the model is to say something.
+    pub(super) const fn model_answers(&mut self) {
+        self.idle_at = None;
+    }
+
+    /// The model has said something, and the next word is the client's.
+    pub(super) fn model_has_said(&mut self) {
+        self.idle_at = Some(Instant::now() + IDLE_MAX);
     }
 
     /// The client's next message. Dropped before it is there, nothing is lost.
@@ -101,7 +112,8 @@ impl Ear {
             match self.event().await? {
                 Event::Heard(Heard::Sign) => self.is_quiet = false,
                 Event::Heard(Heard::Message(message)) => {
-                    (self.is_quiet, self.idle_at) = (false, Instant::now() + IDLE_MAX);
+                    self.is_quiet = false;
+                    self.idle_at = self.idle_at.map(|_| Instant::now() + IDLE_MAX);
                     self.taken += 1;
                     self.check(calling)?;
                     return Ok(message);
@@ -143,13 +155,7 @@ impl Ear {
     }
 
     async fn event(&mut self) -> Result<Event, End> {
-        let warns_at = self.warns_at;
-        let warning = async {
-            match warns_at {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
+        let (warning, idle) = (reached(self.warns_at), reached(self.idle_at));
         tokio::select! {
             // What happens to the key comes before what the client says.
             biased;
@@ -160,8 +166,16 @@ impl Ear {
             () = sleep_until(self.ends_at) => Ok(Event::TooLong),
             () = warning => Ok(Event::Warn),
             heard = self.line.next() => Ok(Event::Heard(heard?)),
-            () = sleep_until(self.idle_at) => Ok(Event::TooIdle),
+            () = idle => Ok(Event::TooIdle),
             () = sleep_until(self.pings_at) => Ok(Event::Ping),
         }
+    }
+}
+
+/// Waits for a moment; where there is none, for ever.
+async fn reached(moment: Option<Instant>) {
+    match moment {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

@@ -122,6 +122,7 @@ impl There<'_> {
                     Ok(Heard::Sign) => Ok(()),
                     Ok(Heard::Message(message)) => {
                         self.read(&message, bill);
+                        ear.model_has_said();
                         ear.line.send(message).await
                     }
                     Err(End::HungUp(said)) => Err(End::HungUp(said)),

@@ -43,7 +43,9 @@ impl Talk<'_> {
         self.held = None;
         note_use(&self.calling);
         let mut answer = Answer::default();
+        self.ear.model_answers();
         let meanwhile = self.ask(&body, &mut answer).await?;
+        self.ear.model_has_said();
         self.held = Some(hold(&self.calling).await?);
         let has_called = !answer.calls.is_empty();
         if let Some(turn) = answer.turn() {

@@ -225,7 +225,7 @@ impl House {
             limits: Limits {
                 body_bytes_max,
                 body_time_max: Duration::from_secs(60),
-                generation_time_max: Duration::from_secs(60),
+                generation_time_max: Duration::from_secs(10 * 60),
                 interactions_kept: Duration::from_secs(55 * 24 * 60 * 60),
                 live,
             },

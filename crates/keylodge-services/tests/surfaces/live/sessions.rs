@@ -382,3 +382,25 @@ async fn a_turn_that_calls_a_function_is_over_once_its_result_is_answered() {
     let content = [piece, json!({"generationComplete": true}), json!({"turnComplete": true})];
     assert_eq!(turn, content.map(|content| json!({"serverContent": content})));
 }
+
+#[tokio::test]
+async fn a_long_answer_is_not_taken_for_silence_of_the_client() {
+    let house = House::with_script("[[reply]]\ntokens = ['1', '2', '3', '4', '5', '6']\ndelay_ms = 60000").await;
+    let mut client = house.session(&json!({})).await;
+    // From here on time moves by itself as soon as everybody waits.
+    tokio::time::pause();
+
+    assert_eq!(client.ask("Hi").await.0, "123456", "after six minutes");
+}
+
+#[tokio::test]
+async fn a_client_that_says_nothing_for_five_minutes_is_idle() {
+    let house = House::with_script(SCRIPT).await;
+    let mut client = house.session(&json!({})).await;
+    client.ask("Hi").await;
+    tokio::time::pause();
+
+    let (code, reason) = client.closed().await;
+
+    assert!(code == 1000 && reason.starts_with("Nothing came for 300 seconds"), "{code} {reason}");
+}
