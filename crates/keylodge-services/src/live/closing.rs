@@ -30,7 +30,7 @@ pub(super) struct Closing {
 /// All went well.
 pub(super) const NORMAL: u16 = 1000;
 /// The server stops.
-pub(super) const AWAY: u16 = 1001;
+const AWAY: u16 = 1001;
 /// What the client sent is wrong, its key among it.
 pub(super) const INVALID: u16 = 1007;
 /// What the client sent is not allowed.
@@ -43,6 +43,11 @@ pub(super) const ERROR: u16 = 1011;
 impl Closing {
     pub(super) fn new(code: u16, reason: &str) -> Self {
         Self { code, reason: cut(reason).to_owned() }
+    }
+
+    /// The server stops.
+    pub(super) fn away() -> Self {
+        Self::new(AWAY, "The server stops. Connect again.")
     }
 
     /// For an error that a call over HTTP would have got.

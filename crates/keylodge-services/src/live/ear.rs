@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::closing::{AWAY, Closing, DENIED, End, NORMAL};
+use super::closing::{Closing, DENIED, End, NORMAL};
 use super::line::{Heard, Line};
 use super::refused;
 use crate::Lodge;
@@ -123,7 +123,7 @@ impl Ear {
                     self.looks_at = Instant::now() + LOOK_EVERY;
                     self.check(calling)?;
                 }
-                Event::Stop => return Err(Closing::new(AWAY, "The server stops. Connect again.").into()),
+                Event::Stop => return Err(Closing::away().into()),
                 Event::Ping if self.is_quiet => return Err(End::Gone),
                 Event::Ping => {
                     (self.is_quiet, self.pings_at) = (true, Instant::now() + PING_EVERY);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -121,11 +121,15 @@ impl Line {
         let _ = timeout(CLOSE_TIME_MAX, self.socket.flush()).await;
     }
 
+    /// Ends it and waits for nobody: whoever does not listen now does not hear why.
+    pub(super) fn leave(mut self, closing: &Closing) {
+        let _ = self.socket.close(Some(frame(closing))).now_or_never();
+    }
+
     /// Ends it, and waits a moment until the other side has seen that.
     pub(super) async fn close(mut self, closing: &Closing) {
-        let frame = CloseFrame { code: CloseCode::from(closing.code), reason: closing.reason.as_str().into() };
         let ended = async {
-            if self.socket.close(Some(frame)).await.is_ok() {
+            if self.socket.close(Some(frame(closing))).await.is_ok() {
                 while let Some(Ok(_)) = self.socket.next().await {}
             }
             if self.is_cut {
@@ -136,4 +140,8 @@ impl Line {
         // Whoever does not agree finds the connection closed.
         let _ = timeout(CLOSE_TIME_MAX, ended).await;
     }
+}
+
+fn frame(closing: &Closing) -> CloseFrame {
+    CloseFrame { code: CloseCode::from(closing.code), reason: closing.reason.as_str().into() }
 }

@@ -91,7 +91,8 @@ pub(crate) async fn handle(State(live): State<Live>, mut request: Request<Body>)
     parts.extensions.insert(Target::new(place.method()));
     let lodge = live.lodge.clone();
     lodge.live.spawn(async move {
-        let Ok(Ok(connection)) = timeout(FIRST_TIME_MAX, connection).await else { return };
+        let opened = live.lodge.live.unless_stopping(timeout(FIRST_TIME_MAX, connection)).await;
+        let Some(Ok(Ok(connection))) = opened else { return };
         let proven = begin::prove(&live, &mut parts, &place);
         let most = live.lodge.limits.body_bytes_max;
         let bytes_max = if proven.is_ok() { most } else { most.min(UNPROVEN_BYTES_MAX) };
@@ -124,10 +125,12 @@ async fn run(
 ) {
     let request_id = RequestId::of(&parts.extensions);
     let began = live.lodge.now();
-    let first = match timeout(FIRST_TIME_MAX, first(&mut line)).await {
-        Ok(Ok(first)) => Ok(first),
-        Ok(Err(end)) => Err(end),
-        Err(_) => {
+    let first = match live.lodge.live.unless_stopping(timeout(FIRST_TIME_MAX, first(&mut line))).await {
+        // Whoever has said nothing yet need not be waited for.
+        None => return line.leave(&Closing::away()),
+        Some(Ok(Ok(first))) => Ok(first),
+        Some(Ok(Err(end))) => Err(end),
+        Some(Err(_)) => {
             let reason = format!("No setup came within {} seconds.", FIRST_TIME_MAX.as_secs());
             Err(Closing::new(closing::INVALID, &reason).into())
         }

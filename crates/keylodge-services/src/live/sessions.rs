@@ -77,6 +77,16 @@ impl Sessions {
         self.stop.subscribe()
     }
 
+    /// Does something that nobody needs any more when sessions are to end; then it gives nothing.
+    pub(super) async fn unless_stopping<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut stopping = self.stopping();
+        tokio::select! {
+            biased;
+            Ok(_) = stopping.wait_for(|stop| *stop) => None,
+            done = work => Some(done),
+        }
+    }
+
     /// Ends all sessions, and waits until they are counted.
     pub async fn hang_up(&self) {
         self.stop.send_replace(true);

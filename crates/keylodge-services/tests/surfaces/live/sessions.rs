@@ -1,7 +1,7 @@
 //! Sessions: how they begin, what is said in them, and how they end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use futures_util::{SinkExt, StreamExt};
@@ -254,6 +254,18 @@ async fn when_the_program_stops_sessions_are_told() {
     let (closed, ()) = tokio::join!(client.closed(), house.lodge.live.hang_up());
 
     assert_eq!(closed.0, 1001);
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_whoever_has_said_nothing_yet() {
+    let house = House::with_script(SCRIPT).await;
+    let mut silent = house.connect(SERVICE, &[]).await;
+    let began = Instant::now();
+
+    house.lodge.live.hang_up().await;
+
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(silent.closed().await.0, 1001);
 }
 
 #[tokio::test]
