@@ -29,6 +29,8 @@ struct Answer {
     text: String,
     calls: Vec<Value>,
     usage: Option<Value>,
+    /// Why it ended, in Live's words, unless it ended well.
+    reason: Option<&'static str>,
 }
 
 impl Talk<'_> {
@@ -63,6 +65,9 @@ impl Talk<'_> {
             self.ear.line.say(&json!({"serverContent": {"generationComplete": true}})).await?;
         }
         let mut complete = json!({"serverContent": {"turnComplete": true}});
+        if let (Some(reason), false) = (answer.reason, meanwhile.interrupts) {
+            complete["serverContent"]["turnCompleteReason"] = reason.into();
+        }
         if let Some(usage) = answer.usage {
             complete["usageMetadata"] = usage;
         }
@@ -152,6 +157,7 @@ impl Answer {
         if let Some(usage) = piece.get("usageMetadata") {
             self.usage = Some(usage_of(usage));
         }
+        self.reason = complete_reason(&piece).or(self.reason);
         let parts = piece.pointer_mut("/candidates/0/content/parts").map(Value::take);
         let Some(Value::Array(parts)) = parts else { return Vec::new() };
         let (calls, said): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| part.get("functionCall").is_some());
@@ -183,6 +189,29 @@ impl Answer {
         }
         Some(json!({"role": "model", "parts": parts}))
     }
+}
+
+/// Why a turn is complete, as `TurnCompleteReason` of Google's clients has it (google-genai, `types.py`), for what a
+/// generation says of a prompt that is blocked or an answer that is not as the model meant it. Which of Google's reasons
+/// becomes which is ours. It has no word for an answer that has as many tokens as it may (`MAX_TOKENS`): like one that is
+/// whole, it is without a reason.
+fn complete_reason(piece: &Value) -> Option<&'static str> {
+    if let Some(blocked) = piece["promptFeedback"]["blockReason"].as_str() {
+        return Some(match blocked {
+            "SAFETY" | "PROHIBITED_CONTENT" | "MODEL_ARMOR" | "JAILBREAK" => "PROHIBITED_INPUT_CONTENT",
+            "IMAGE_SAFETY" => "IMAGE_PROHIBITED_INPUT_CONTENT",
+            "BLOCKLIST" => "BLOCKLIST",
+            _ => "INPUT_OTHER",
+        });
+    }
+    Some(match piece["candidates"][0]["finishReason"].as_str()? {
+        "STOP" | "MAX_TOKENS" | "FINISH_REASON_UNSPECIFIED" => return None,
+        "MALFORMED_FUNCTION_CALL" => "MALFORMED_FUNCTION_CALL",
+        "SAFETY" => "GENERATED_CONTENT_SAFETY",
+        "PROHIBITED_CONTENT" => "GENERATED_CONTENT_PROHIBITED",
+        "BLOCKLIST" => "GENERATED_CONTENT_BLOCKLIST",
+        _ => "GENERATED_OTHER",
+    })
 }
 
 /// Counts of tokens in Live's names: what other surfaces call candidates is a response here.
@@ -218,6 +247,27 @@ mod tests {
             Some(json!({"promptTokenCount": 4, "responseTokenCount": 3, "responseTokensDetails": [],
                 "totalTokenCount": 7}))
         );
+    }
+
+    #[test]
+    fn a_turn_that_did_not_end_well_says_why_in_live_s_words() {
+        let check = |piece: Value, expected: Option<&str>| {
+            let mut answer = Answer::default();
+            answer.take(piece.clone());
+            answer.take(json!({"usageMetadata": {}}));
+            assert_eq!(answer.reason, expected, "{piece}");
+        };
+        let blocked = |reason: &str| json!({"promptFeedback": {"blockReason": reason}});
+        let finished = |reason: &str| json!({"candidates": [{"finishReason": reason}]});
+        check(blocked("SAFETY"), Some("PROHIBITED_INPUT_CONTENT"));
+        check(blocked("BLOCKLIST"), Some("BLOCKLIST"));
+        check(blocked("NEW"), Some("INPUT_OTHER"));
+        check(finished("STOP"), None);
+        check(finished("MAX_TOKENS"), None);
+        check(finished("SAFETY"), Some("GENERATED_CONTENT_SAFETY"));
+        check(finished("MALFORMED_FUNCTION_CALL"), Some("MALFORMED_FUNCTION_CALL"));
+        check(finished("RECITATION"), Some("GENERATED_OTHER"));
+        check(json!({"candidates": [{"content": {"parts": []}}]}), None);
     }
 
     #[test]
