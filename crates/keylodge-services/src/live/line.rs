@@ -62,6 +62,11 @@ impl Line {
         self.chosen = chosen;
     }
 
+    /// The credential that it was opened with, if there is one.
+    pub(super) const fn chosen(&self) -> Option<&Chosen> {
+        self.chosen.as_ref()
+    }
+
     /// What comes next. Dropped before it is there, nothing is lost.
     pub(super) async fn next(&mut self) -> Result<Heard, End> {
         self.answer().await?;

@@ -25,6 +25,7 @@ use crate::bill::{BROKEN, Bill, CALLER_GONE};
 use crate::calling::Calling;
 use crate::failure;
 use crate::gemini::models::Elsewhere;
+use crate::relay::{Ended, UpstreamError};
 
 /// What a session uses besides being a call.
 const USED: [Metric; 3] = [Metric::InputTokens, Metric::OutputTokens, Metric::Cost];
@@ -41,7 +42,7 @@ pub(super) struct There<'session> {
 
 impl There<'_> {
     /// Carries messages until one side ends it, or the session goes on in another connection.
-    pub(super) async fn relay(mut self, ear: &mut Ear, seat: Option<&Seat>) -> End {
+    pub(super) async fn relay(self, ear: &mut Ear, seat: Option<&Seat>) -> End {
         let mut bill = match self.calling.bill().await {
             Ok(bill) => bill,
             Err(unanswered) => return said_no(&self.calling, unanswered).into(),
@@ -84,7 +85,7 @@ impl There<'_> {
     }
 
     /// A websocket of ours, with the setup said.
-    async fn open(&mut self) -> Result<Line, Closing> {
+    async fn open(&self) -> Result<Line, Closing> {
         let Self { calling, elsewhere, model, setup, resuming } = self;
         let lodge = calling.lodge;
         let key = HeaderValue::from_str(&BASE64_STANDARD.encode(lodge.random::<16>()));
@@ -97,7 +98,7 @@ impl There<'_> {
         // The credential stays in use with the line: sessions at an upstream are few and long.
         let mut line = Line::new(socket.connection, Role::Client, lodge.limits.body_bytes_max).await;
         line.keep(socket.chosen);
-        let mut asked = std::mem::take(setup);
+        let mut asked = setup.clone();
         asked.insert("model".to_owned(), format!("models/{there}").into());
         if let Some(resuming) = resuming {
             asked.insert("sessionResumption".to_owned(), resuming.asked());
@@ -107,25 +108,45 @@ impl There<'_> {
         Ok(line)
     }
 
-    async fn carry(&mut self, ear: &mut Ear, upstream: &mut Line, bill: &mut Option<Box<Bill>>) -> End {
+    async fn carry(&self, ear: &mut Ear, upstream: &mut Line, bill: &mut Option<Box<Bill>>) -> End {
+        // As long as nothing but the setup was said, and nothing answered, it can be said with another credential.
+        let (mut is_fresh, mut tries) = (true, 1);
+        let there = &self.elsewhere.upstream;
         loop {
             let done = tokio::select! {
                 said = ear.next_raw(&self.calling) => match said {
                     Ok(message) if sets_up(&message) => {
                         Err(Closing::new(INVALID, "setup must be the first message, and only that.").into())
                     }
-                    Ok(message) => upstream.send(message).await.map_err(|_| broke_off().into()),
+                    Ok(message) => {
+                        is_fresh = false;
+                        upstream.send(message).await.map_err(|_| broke_off().into())
+                    }
                     Err(End::HungUp(_)) => Err(End::Gone),
                     Err(end) => Err(end),
                 },
                 heard = upstream.next() => match heard {
                     Ok(Heard::Sign) => Ok(()),
                     Ok(Heard::Message(message)) => {
+                        if std::mem::take(&mut is_fresh) && let Some(chosen) = upstream.chosen() {
+                            chosen.taken();
+                        }
                         self.read(&message, bill);
                         ear.model_has_said();
                         ear.line.send(message).await
                     }
-                    Err(End::HungUp(said)) => Err(End::HungUp(said)),
+                    Err(End::HungUp(said)) => match there.ended(upstream.chosen(), &said.reason) {
+                        Ended::Other => Err(End::HungUp(said)),
+                        _ if is_fresh && there.may_have_another(tries) => {
+                            tries += 1;
+                            self.open().await.map(|other| *upstream = other).map_err(End::from)
+                        }
+                        Ended::TooMany => Err(End::HungUp(said)),
+                        Ended::Credential => {
+                            let status = failure::upstream(&there.name, &UpstreamError::Credential);
+                            Err(Closing::of_status(&status).into())
+                        }
+                    },
                     Err(_) => Err(broke_off().into()),
                 },
             };

@@ -34,7 +34,7 @@ pub(crate) use body::Outgoing;
 pub use body::{Answer, Relayed};
 pub(crate) use count::{Counts, framing, is_plain};
 pub use credentials::read_credentials;
-pub(crate) use credentials::{Chosen, KEY_FILE, NoneFree, Opened};
+pub(crate) use credentials::{Chosen, Ended, KEY_FILE, NoneFree, Opened};
 pub(crate) use door::Door;
 pub(crate) use link::Pair;
 pub use method::MethodRule;

@@ -20,7 +20,7 @@ use crate::relay::link::{Link, Pair};
 use crate::relay::upstream::{Upstream, UpstreamError};
 
 /// How many credentials one call is tried with.
-const TRIES_MAX: usize = 3;
+pub(super) const TRIES_MAX: u32 = 3;
 /// How much of an error's body is looked at; it goes on to the caller whole all the same.
 const LOOKED_AT_BYTES_MAX: usize = 64 * 1024;
 /// How long that may take.

@@ -5,6 +5,7 @@
 //! all where an upstream has no credential.
 
 mod carry;
+mod ended;
 mod kept;
 mod said;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use keylodge_rules::upstream::{Answered, Choice, Member, Pool, Standing, Ticket,
 use zeroize::Zeroizing;
 
 pub(super) use carry::Carried;
+pub(crate) use ended::Ended;
 pub(crate) use kept::Opened;
 pub use kept::read as read_credentials;
 pub(super) use said::is_encoded;
@@ -151,6 +153,11 @@ impl Chosen {
         let secret = self.secret.as_bytes();
         let secret = secret.strip_prefix(b"Bearer ").unwrap_or(secret);
         memchr::memmem::find(text, secret).is_some()
+    }
+
+    /// The upstream has taken it, where that is not said in the head of an answer.
+    pub(crate) fn taken(&self) {
+        self.answered(Answered::Good);
     }
 
     /// Takes in what the upstream answered.

@@ -45,6 +45,24 @@ const REFUSAL_WORDS: [&str; 6] = [
     "Your project has been denied access",
 ];
 
+/// How they begin to say it where they end a websocket: a reason of 123 bytes is all there is then. Some of these have a
+/// reason in an answer. The caller's own credentials, and what it says of itself, never go on, so all of them are of ours.
+const CLOSE_WORDS: [&str; 10] = [
+    "API keys are not supported by this API",
+    "Gemini API has not been used in project",
+    "Generative Language API has not been used in project",
+    "Permission denied on resource project",
+    "Permission denied: Consumer",
+    "Request had invalid authentication credentials",
+    "Requests from referer",
+    "Requests from this",
+    "Requests to this API",
+    "The provided API key has an IP address restriction",
+];
+
+/// How they begin to say there that they let no more through.
+const QUOTA_WORDS: [&str; 2] = ["Resource has been exhausted", "You exceeded your current quota"];
+
 /// Whether it is a server of Google's, which says what is wrong with a credential in words that may have it in them.
 pub(super) const fn is_google(kind: Kind) -> bool {
     matches!(kind, Kind::Gemini | Kind::Jules)
@@ -112,6 +130,17 @@ pub(super) fn by_body(kind: Kind, status: StatusCode, headers: &HeaderMap, body:
         }
     };
     if is_refusal { Answered::Refused } else { Answered::Other }
+}
+
+/// What the reason says with which a server of Google's ends a websocket. Only how it begins counts: what comes later may be
+/// the caller's own words, as in a model's name.
+pub(super) fn by_close(reason: &str) -> Answered {
+    let begins = |all: &[&str]| all.iter().any(|words| reason.starts_with(words));
+    if begins(&REFUSAL_WORDS) || begins(&CLOSE_WORDS) {
+        return Answered::Refused;
+    }
+    let is_traced = reason.starts_with("Request trace id") && reason.contains("generic::resource_exhausted");
+    if begins(&QUOTA_WORDS) || is_traced { Answered::TooMany(None) } else { Answered::Other }
 }
 
 #[cfg(test)]
@@ -198,6 +227,22 @@ mod tests {
         };
         assert_eq!(wait("7"), Answered::TooMany(Some(Duration::from_secs(7))));
         assert_eq!(wait("Fri, 31 Dec 1999 23:59:59 GMT"), Answered::TooMany(Some(Duration::from_millis(34_500))));
+    }
+
+    #[test]
+    fn the_reason_of_a_close_says_what_an_answer_would() {
+        for (reason, expected) in [
+            ("API key not valid. Please pass a valid API key.", Answered::Refused),
+            ("Permission denied: Consumer 'api_key:x' has been suspended.", Answered::Refused),
+            ("Requests from referer <empty> are blocked.", Answered::Refused),
+            ("You exceeded your current quota, please check your plan", Answered::TooMany(None)),
+            ("Request trace id: x, [ORIGINAL ERROR] generic::resource_exhausted: y", Answered::TooMany(None)),
+            ("models/API key not valid is not found for API version v1beta", Answered::Other),
+            ("Internal error encountered.", Answered::Other),
+            ("", Answered::Other),
+        ] {
+            assert_eq!(by_close(reason), expected, "{reason}");
+        }
     }
 
     #[test]
