@@ -168,10 +168,10 @@ async fn begin(
 fn resume(lodge: &Lodge, resuming: &mut Resuming) -> Result<Option<History>, Closing> {
     let Some(handle) = &resuming.handle else { return Ok(None) };
     let found = lodge.live.memory.find(handle, &resuming.owner, lodge.now());
-    let Resumed { history, conversation } = found.ok_or_else(|| {
+    let Resumed { history, conversation, account } = found.ok_or_else(|| {
         Closing::new(DENIED, "The session to go on with is not known, or its time is over. Begin a new one.")
     })?;
-    resuming.conversation = conversation;
+    (resuming.conversation, resuming.account) = (conversation, account);
     Ok(Some(history))
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
+use keylodge_rules::upstream::Member;
 use keylodge_rules::{KeyHash, KeyUid, Timestamp};
 
 use super::conversation::Conversation;
@@ -40,6 +41,8 @@ pub(super) struct Resumed {
     /// What was said. Nothing where an upstream has it.
     pub(super) history: History,
     pub(super) conversation: Arc<Conversation>,
+    /// The account of ours at the upstream that has it, which no other knows of.
+    pub(super) account: Option<Member>,
 }
 
 /// All sessions that can go on.

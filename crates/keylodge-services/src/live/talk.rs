@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use keylodge_api::gemini::{LiveMessage, RealtimeInput};
 use keylodge_gate::Charge;
+use keylodge_rules::upstream::Member;
 use serde_json::{Map, Value, json};
 
 use super::closing::{Closing, End, INVALID};
@@ -40,6 +41,8 @@ pub(super) struct Resuming {
     pub(super) owner: Owner,
     /// The session, of which this is one connection.
     pub(super) conversation: Arc<Conversation>,
+    /// The account at an upstream that the session to go on with was begun with.
+    pub(super) account: Option<Member>,
     /// The session to go on with now.
     pub(super) handle: Option<String>,
     /// Whether the client is told how many of its messages are in what was kept.
@@ -51,8 +54,8 @@ impl Resuming {
     pub(super) fn new(asked: &Value, owner: Owner) -> Self {
         let handle = asked.get("handle").and_then(Value::as_str).filter(|handle| !handle.is_empty());
         let transparent = asked.get("transparent").and_then(Value::as_bool).unwrap_or(false);
-        let conversation = Arc::default();
-        Self { owner, conversation, handle: handle.map(str::to_owned), transparent, given: VecDeque::new() }
+        let (conversation, handle) = (Arc::default(), handle.map(str::to_owned));
+        Self { owner, conversation, account: None, handle, transparent, given: VecDeque::new() }
     }
 
     /// The same for an upstream.
@@ -142,7 +145,8 @@ impl Talk<'_> {
         let Some(resuming) = &mut self.resuming else { return Ok(()) };
         let lodge = self.calling.lodge;
         let handle: Arc<str> = BASE64_URL_SAFE_NO_PAD.encode(lodge.random::<24>()).into();
-        let resumed = Resumed { history: self.history.clone(), conversation: Arc::clone(&resuming.conversation) };
+        let conversation = Arc::clone(&resuming.conversation);
+        let resumed = Resumed { history: self.history.clone(), conversation, account: None };
         lodge.live.memory.keep(Arc::clone(&handle), resuming.owner.clone(), resumed, lodge.now());
         let mut update = json!({"newHandle": &*handle, "resumable": true});
         if resuming.transparent {

@@ -25,7 +25,7 @@ use crate::bill::{BROKEN, Bill, CALLER_GONE};
 use crate::calling::Calling;
 use crate::failure;
 use crate::gemini::models::Elsewhere;
-use crate::relay::{Ended, UpstreamError};
+use crate::relay::{Chosen, Ended, UpstreamError};
 
 /// What a session uses besides being a call.
 const USED: [Metric; 3] = [Metric::InputTokens, Metric::OutputTokens, Metric::Cost];
@@ -93,7 +93,8 @@ impl There<'_> {
         let version = &calling.version;
         let path = format!("/ws/google.ai.generativelanguage.{version}.GenerativeService.BidiGenerateContent");
         let (upstream, there) = (&elsewhere.upstream, elsewhere.model(model));
-        let socket = upstream.socket(&path, &key, Some(&there.into())).await;
+        let account = resuming.as_ref().and_then(|resuming| resuming.account.as_ref());
+        let socket = upstream.socket(&path, &key, Some(&there.into()), account).await;
         let socket = socket.map_err(|error| Closing::of_status(&failure::upstream(&upstream.name, &error)))?;
         // The credential stays in use with the line: sessions at an upstream are few and long.
         let mut line = Line::new(socket.connection, Role::Client, lodge.limits.body_bytes_max).await;
@@ -110,7 +111,9 @@ impl There<'_> {
 
     async fn carry(&self, ear: &mut Ear, upstream: &mut Line, bill: &mut Option<Box<Bill>>) -> End {
         // As long as nothing but the setup was said, and nothing answered, it can be said with another credential.
-        let (mut is_fresh, mut tries) = (true, 1);
+        // What another account has begun cannot.
+        let mut is_fresh = self.resuming.as_ref().is_none_or(|resuming| resuming.account.is_none());
+        let (mut is_taken, mut tries) = (false, 1);
         let there = &self.elsewhere.upstream;
         loop {
             let done = tokio::select! {
@@ -128,10 +131,11 @@ impl There<'_> {
                 heard = upstream.next() => match heard {
                     Ok(Heard::Sign) => Ok(()),
                     Ok(Heard::Message(message)) => {
-                        if std::mem::take(&mut is_fresh) && let Some(chosen) = upstream.chosen() {
+                        is_fresh = false;
+                        if !std::mem::replace(&mut is_taken, true) && let Some(chosen) = upstream.chosen() {
                             chosen.taken();
                         }
-                        self.read(&message, bill);
+                        self.read(&message, upstream, bill);
                         ear.model_has_said();
                         ear.line.send(message).await
                     }
@@ -157,7 +161,7 @@ impl There<'_> {
     }
 
     /// Looks into a message in passing: what was used, and handles that the same key may come back with.
-    fn read(&self, message: &Message, bill: &mut Option<Box<Bill>>) {
+    fn read(&self, message: &Message, upstream: &Line, bill: &mut Option<Box<Bill>>) {
         let bytes = bytes_of(message);
         let has = |word: &[u8]| memchr::memmem::find(bytes, word).is_some();
         if !has(b"usageMetadata") && !has(b"newHandle") {
@@ -178,7 +182,8 @@ impl There<'_> {
         let handle = message.pointer("/sessionResumptionUpdate/newHandle").and_then(Value::as_str);
         if let (Some(handle), Some(resuming)) = (handle, &self.resuming) {
             let lodge = self.calling.lodge;
-            let resumed = Resumed { history: History::default(), conversation: Arc::clone(&resuming.conversation) };
+            let (history, conversation) = (History::default(), Arc::clone(&resuming.conversation));
+            let resumed = Resumed { history, conversation, account: upstream.chosen().and_then(Chosen::member) };
             lodge.live.memory.keep(handle.into(), resuming.owner.clone(), resumed, lodge.now());
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderValue, Request, StatusCode};
 use hyper::upgrade::Upgraded;
+use keylodge_rules::upstream::Member;
 
 use super::body::Outgoing;
 use super::credentials::{Carried, Chosen};
@@ -19,7 +20,8 @@ pub(crate) struct Socket {
 }
 
 impl Upstream {
-    /// Changes a connection to a websocket at this path; `key` is what RFC 6455 asks for, 16 random bytes in base64.
+    /// Changes a connection to a websocket at this path; `key` is what RFC 6455 asks for, 16 random bytes in base64. What was
+    /// begun with one of our accounts there goes on with that account alone.
     ///
     /// # Errors
     /// When the upstream cannot be reached, takes none of our credentials, or does not change.
@@ -28,6 +30,7 @@ impl Upstream {
         path: &str,
         key: &HeaderValue,
         model: Option<&Arc<str>>,
+        account: Option<&Member>,
     ) -> Result<Socket, UpstreamError> {
         let mut request = Request::new(Outgoing::Whole(None));
         self.prepare(&mut request, path)?;
@@ -38,7 +41,7 @@ impl Upstream {
         headers.insert(SEC_WEBSOCKET_KEY, key.clone());
         let (mut slot, pair) = (Some(request), Arc::default());
         let opening = async {
-            let Carried::Streams(mut response, mut link, chosen) = self.carry(&mut slot, model, None, &pair).await?
+            let Carried::Streams(mut response, mut link, chosen) = self.carry(&mut slot, model, account, &pair).await?
             else {
                 return Err(UpstreamError::Unread);
             };

@@ -139,7 +139,7 @@ impl Credentials {
 
 impl Chosen {
     /// Which one it is; none where it was taken away meanwhile.
-    pub(in crate::relay) fn member(&self) -> Option<Member> {
+    pub(crate) fn member(&self) -> Option<Member> {
         self.of.held().pool.member(self.ticket).cloned()
     }
 

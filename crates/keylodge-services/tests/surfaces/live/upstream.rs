@@ -204,3 +204,16 @@ async fn what_an_upstream_says_of_the_call_is_passed_on() {
     assert!(code == 1008 && reason.starts_with("models/nobody is not found"), "{code} {reason}");
     assert_eq!(states(&house).await, ["GOOD", "GOOD"]);
 }
+
+#[tokio::test]
+async fn a_session_goes_on_with_the_account_of_ours_that_it_was_begun_with() {
+    let (house, upstream) = There::before(&["good-1", "good-2"]).await;
+    let mut client = house.session(&there(&json!({"sessionResumption": {}}))).await;
+
+    for _ in 0..3 {
+        let handle = client.handle_there().await;
+        client = house.session(&there(&handle)).await;
+    }
+
+    assert!(upstream.setups().iter().all(|(key, _)| key == "good-1"), "{:?}", upstream.setups());
+}
