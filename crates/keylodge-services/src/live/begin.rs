@@ -1,5 +1,6 @@
 //! The first message of a session: who asks, for which model, and whether there is room.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -78,7 +79,7 @@ pub(super) async fn session(
         Some(found) => {
             let is_ours = matches!(found, Found::Here(_));
             let talk = Talk { ear: &mut ear, calling, setup, model, is_ours, history, resuming, held };
-            unless_taken(seat.as_ref(), talk.run()).await.unwrap_or_else(End::from)
+            unless_taken(seat.as_ref(), pin!(talk.run())).await.unwrap_or_else(End::from)
         }
         None => not_found(place, &model).into(),
     };

@@ -3,6 +3,7 @@
 //! It is one call for limits and usage. What it will use cannot be reserved before it begins, so where a limit counts
 //! tokens or money, it is refused rather than let past the limit.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -55,9 +56,9 @@ impl There<'_> {
                 "A limit of tokens or money holds here, and what a session at an upstream uses cannot be reserved.";
             return Closing::new(DENIED, reason).into();
         }
-        let end = match unless_taken(seat, self.open()).await.flatten() {
+        let end = match unless_taken(seat, pin!(self.open())).await.flatten() {
             Ok(mut upstream) => {
-                let end = unless_taken(seat, self.carry(ear, &mut upstream, &mut bill)).await;
+                let end = unless_taken(seat, pin!(self.carry(ear, &mut upstream, &mut bill))).await;
                 let end = end.unwrap_or_else(End::from);
                 match &end {
                     End::HungUp(_) => upstream.agree().await,
