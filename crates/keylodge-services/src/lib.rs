@@ -58,6 +58,7 @@ mod openai;
 mod operations;
 pub mod operator;
 mod organizations;
+mod origins;
 mod paging;
 mod partial;
 pub mod plane;

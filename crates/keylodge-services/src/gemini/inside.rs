@@ -21,6 +21,7 @@ use super::identify::Verb;
 use super::{CLAMPED_HEADER, ENGINE_HEADER, Failure, OfModel, get_model, list_models, prompt};
 use crate::Lodge;
 use crate::bill::{Bill, outcome};
+use crate::origins::Origins;
 use crate::query::Query;
 
 /// The largest answer that is read whole.
@@ -149,6 +150,16 @@ async fn whole(body: Body) -> Result<Value, Fault> {
 
 fn broke_off() -> Status {
     Status::new(Code::Unavailable, "The answer broke off before its end. Please try again.")
+}
+
+impl Unanswered {
+    /// The same, with the places named that the caller wrote.
+    pub(crate) fn named(mut self, origins: &Origins) -> Self {
+        if let Self::Fault(fault) = &mut self {
+            origins.name_in(&mut fault.error);
+        }
+        self
+    }
 }
 
 impl From<Fault> for Unanswered {

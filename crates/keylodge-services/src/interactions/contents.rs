@@ -7,32 +7,73 @@ use keylodge_api::proto_json::MISTAKES_MAX;
 use keylodge_api::status::FieldViolation;
 use serde_json::{Map, Value, json};
 
+use crate::origins::Origins;
+
 /// Whether something in an input is a step, and not a content.
 pub(super) fn is_step(item: &Map<String, Value>) -> bool {
     let kind = item.get("type").and_then(Value::as_str).unwrap_or_default();
     ["user_input", "model_output", "thought"].contains(&kind) || kind.ends_with("_call") || kind.ends_with("_result")
 }
 
-/// The contents of a conversation: what was said before, and what is said now.
+/// The forms that an input has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A text, or a content.
+    One,
+    Contents,
+    Step,
+    Steps,
+}
+
+/// Where in a request a step was written.
+struct Place {
+    step: String,
+    contents: String,
+    /// Whether its content was written without a list around it.
+    is_one: bool,
+}
+
+impl Place {
+    fn content(&self, at: usize) -> String {
+        if self.is_one { self.contents.clone() } else { format!("{}[{at}]", self.contents) }
+    }
+}
+
+impl Form {
+    fn place(self, step: usize) -> Place {
+        let place = |step: &str, contents: &str, is_one| Place { step: step.into(), contents: contents.into(), is_one };
+        match self {
+            Self::One => place("input", "input", true),
+            Self::Contents => place("input", "input", false),
+            Self::Step => place("input", "input.content", false),
+            Self::Steps => place(&format!("input[{step}]"), &format!("input[{step}].content"), false),
+        }
+    }
+}
+
+/// The contents of a conversation: what was said before, and what is said now, with where that was written.
 ///
 /// # Errors
 /// INVALID_ARGUMENT with every step of `now` that cannot be said, by its place.
-pub(super) fn of_steps(before: &[Value], now: &[Value]) -> Result<Vec<Value>, Status> {
+pub(super) fn of_steps(before: &[Value], now: &[Value], form: Form) -> Result<(Vec<Value>, Origins), Status> {
     let mut telling = Telling::default();
+    let earlier = "previous_interaction_id";
     for step in before {
         // Was taken once, or is a model's own: what cannot be said again is left out.
-        telling.step(step, "");
+        telling.step(step, &Place { step: earlier.into(), contents: earlier.into(), is_one: true });
     }
     telling.mistakes.clear();
     for (at, step) in now.iter().enumerate() {
-        telling.step(step, &format!("input[{at}]"));
+        telling.step(step, &form.place(at));
     }
-    if telling.mistakes.is_empty() { Ok(telling.contents) } else { Err(Status::bad_request(telling.mistakes)) }
+    let Telling { contents, origins, mistakes, .. } = telling;
+    if mistakes.is_empty() { Ok((contents, origins)) } else { Err(Status::bad_request(mistakes)) }
 }
 
 #[derive(Default)]
 struct Telling {
     contents: Vec<Value>,
+    origins: Origins,
     /// Names of the functions that were called, by the ids that results come back with.
     called: HashMap<String, String>,
     /// The signature of a thought goes with what the model did after it.
@@ -48,16 +89,14 @@ impl Telling {
         }
     }
 
-    fn step(&mut self, step: &Value, path: &str) {
+    fn step(&mut self, step: &Value, place: &Place) {
+        let path = &place.step;
         let text = |name: &str| step[name].as_str().unwrap_or_default().to_owned();
         match step["type"].as_str() {
-            Some("user_input") => {
-                let parts = self.parts(&step["content"], &format!("{path}.content"));
-                self.push("user", parts);
-            }
-            Some("model_output") => {
-                let parts = self.parts(&step["content"], &format!("{path}.content"));
-                self.push("model", parts);
+            Some(kind @ ("user_input" | "model_output")) => {
+                let parts = self.parts(&step["content"], place);
+                let role = if kind == "user_input" { "user" } else { "model" };
+                self.push(role, parts, |at| place.content(at));
             }
             Some("thought") => {
                 self.signature = step.get("signature").filter(|signature| signature.is_string()).cloned()
@@ -70,7 +109,7 @@ impl Telling {
                 let arguments = step.get("arguments").filter(|arguments| arguments.is_object()).cloned();
                 let call = json!({"id": id, "name": name, "args": arguments.unwrap_or_else(|| json!({}))});
                 self.called.insert(id, name);
-                self.push("model", vec![json!({"functionCall": call})]);
+                self.push("model", vec![json!({"functionCall": call})], |_| path.clone());
             }
             Some("function_result") => {
                 let id = text("call_id");
@@ -89,17 +128,19 @@ impl Telling {
                     result => json!({"result": result.cloned().unwrap_or_default()}),
                 };
                 let response = if step["is_error"] == true { json!({"error": response}) } else { response };
-                self.push("user", vec![json!({"functionResponse": {"id": id, "name": name, "response": response}})]);
+                let result = json!({"functionResponse": {"id": id, "name": name, "response": response}});
+                self.push("user", vec![result], |_| path.clone());
             }
             Some("code_execution_call") => {
                 let (code, language) = (&step["arguments"]["code"], &step["arguments"]["language"]);
                 let language = language.as_str().unwrap_or("python").to_ascii_uppercase();
-                self.push("model", vec![json!({"executableCode": {"language": language, "code": code}})]);
+                let call = json!({"executableCode": {"language": language, "code": code}});
+                self.push("model", vec![call], |_| path.clone());
             }
             Some("code_execution_result") => {
                 let outcome = if step["is_error"] == true { "OUTCOME_FAILED" } else { "OUTCOME_OK" };
                 let result = json!({"outcome": outcome, "output": text("result")});
-                self.push("model", vec![json!({"codeExecutionResult": result})]);
+                self.push("model", vec![json!({"codeExecutionResult": result})], |_| path.clone());
             }
             _ => self.refuse(
                 &format!("{path}.type"),
@@ -108,8 +149,8 @@ impl Telling {
         }
     }
 
-    /// Parts of a turn; what one side says in several steps is one turn.
-    fn push(&mut self, role: &str, mut parts: Vec<Value>) {
+    /// Parts of a turn, each with the place where it was written; what one side says in several steps is one turn.
+    fn push(&mut self, role: &str, mut parts: Vec<Value>, written: impl Fn(usize) -> String) {
         if parts.is_empty() {
             return;
         }
@@ -118,26 +159,28 @@ impl Telling {
         {
             parts[0]["thoughtSignature"] = signature;
         }
-        match self.contents.last_mut() {
-            Some(last) if last["role"] == role => {
-                if let Some(before) = last["parts"].as_array_mut() {
-                    before.extend(parts);
-                }
+        if self.contents.last().is_none_or(|last| last["role"] != role) {
+            self.contents.push(json!({"role": role, "parts": []}));
+        }
+        let content = format!("contents[{}]", self.contents.len() - 1);
+        if let Some(said) = self.contents.last_mut().and_then(|last| last["parts"].as_array_mut()) {
+            for at in 0..parts.len() {
+                self.origins.made_of(format!("{content}.parts[{}]", said.len() + at), written(at));
             }
-            _ => self.contents.push(json!({"role": role, "parts": parts})),
+            said.extend(parts);
         }
     }
 
-    fn parts(&mut self, content: &Value, path: &str) -> Vec<Value> {
+    fn parts(&mut self, content: &Value, place: &Place) -> Vec<Value> {
         match content {
             Value::String(text) => vec![json!({"text": text})],
             Value::Array(contents) => {
-                let read = |(at, content)| self.part(content, &format!("{path}[{at}]"));
+                let read = |(at, content)| self.part(content, &place.content(at));
                 contents.iter().enumerate().filter_map(read).collect()
             }
-            content @ Value::Object(_) => self.part(content, path).into_iter().collect(),
+            content @ Value::Object(_) => self.part(content, &place.contents).into_iter().collect(),
             _ => {
-                self.refuse(path, "it is a list of contents");
+                self.refuse(&place.contents, "it is a list of contents");
                 Vec::new()
             }
         }
@@ -222,7 +265,7 @@ mod tests {
     use super::*;
 
     fn told(before: Value, now: Value) -> Value {
-        of_steps(before.as_array().unwrap(), now.as_array().unwrap()).unwrap().into()
+        of_steps(before.as_array().unwrap(), now.as_array().unwrap(), Form::Steps).unwrap().0.into()
     }
 
     #[test]
@@ -255,7 +298,8 @@ mod tests {
             of_steps(
                 before.as_array().unwrap(),
                 &[json!({"type": "function_result", "call_id": "a",
-            "result": [{"type": "image", "data": "AAAA", "mime_type": "image/png"}]})]
+            "result": [{"type": "image", "data": "AAAA", "mime_type": "image/png"}]})],
+                Form::Steps
             )
             .is_err()
         );
@@ -290,7 +334,7 @@ mod tests {
             (json!({"type": "user_input", "content": [{"type": "image"}]}), "'input[0].content[0]'"),
             (json!({"type": "user_input"}), "'input[0].content'"),
         ] {
-            let said = of_steps(&[], &[step]).unwrap_err().message;
+            let said = of_steps(&[], &[step], Form::Steps).unwrap_err().message;
             assert!(said.contains(path), "{path}: {said}");
         }
     }

@@ -20,6 +20,7 @@ pub(crate) mod keep;
 mod relayed;
 mod request;
 mod revision;
+mod settings;
 mod streams;
 
 use axum::body::Body;
@@ -39,6 +40,7 @@ use crate::calling::Calling;
 use crate::gemini;
 use crate::gemini::identify::Verb;
 use crate::gemini::inside::{Heard, Said, Unanswered};
+use crate::origins::Origins;
 use crate::query::Query;
 use crate::{Lodge, wire};
 use background::{Background, Begun, Place};
@@ -141,7 +143,7 @@ async fn create(calling: &mut Calling<'_>, body: Body) -> Result<Response, Failu
     };
     let mut bill = calling.bill().await?;
     let project = calling.pass.project();
-    let (body, place) = match prepared(calling, &create).await {
+    let (body, origins, place) = match prepared(calling, &create).await {
         Ok(prepared) => prepared,
         Err(fault) => {
             if let Some(bill) = &mut bill {
@@ -152,7 +154,8 @@ async fn create(calling: &mut Calling<'_>, body: Body) -> Result<Response, Failu
     };
     let in_pieces = create.streams || create.in_background;
     let verb = if in_pieces { Verb::StreamGenerateContent } else { Verb::GenerateContent };
-    let Heard { said, headers } = calling.ask(&create.model, verb, &body, &mut bill).await?;
+    let heard = calling.ask(&create.model, verb, &body, &mut bill).await;
+    let Heard { said, headers } = heard.map_err(|unanswered| unanswered.named(&origins))?;
     let Create { asked_model, input, previous, streams, stores, echoed, .. } = create;
     let mut interaction = Interaction::new(new_id(lodge), asked_model, lodge.now(), echoed);
     let mut response = match (said, place) {
@@ -205,16 +208,16 @@ async fn asked<'lodge>(calling: &mut Calling<'lodge>, body: Body) -> Result<Aske
     Ok(Asked::Here(Box::new(create)))
 }
 
-/// The body of generateContent that asks it, and room in the background where that is wanted.
-async fn prepared(calling: &Calling<'_>, create: &Create) -> Result<(Value, Option<Place>), Fault> {
+/// The body of generateContent that asks it, where that was written, and room in the background where that is wanted.
+async fn prepared(calling: &Calling<'_>, create: &Create) -> Result<(Value, Origins, Option<Place>), Fault> {
     let (lodge, project) = (calling.lodge, calling.pass.project());
     let place = create.in_background.then(|| lodge.background.place(project)).transpose()?;
     let before = match &create.previous {
         Some(id) => keep::history(lodge, project, id).await?,
         None => Vec::new(),
     };
-    let body = create.body(&before).map_err(|status| Fault::of_status(&status))?;
-    Ok((body, place))
+    let (body, origins) = create.body(&before).map_err(|status| Fault::of_status(&status))?;
+    Ok((body, origins, place))
 }
 
 async fn get(calling: &Calling<'_>, id: &str) -> Result<Response, Fault> {

@@ -6,7 +6,8 @@
 use keylodge_api::Status;
 use serde_json::{Map, Value, json};
 
-use super::contents;
+use super::contents::{self, Form};
+use crate::origins::Origins;
 use crate::reading::Reading;
 
 /// What `POST interactions` asks.
@@ -18,6 +19,7 @@ pub(super) struct Create {
     pub(super) asked_model: String,
     /// What the caller says now, as steps.
     pub(super) input: Vec<Value>,
+    form: Form,
     pub(super) previous: Option<String>,
     pub(super) streams: bool,
     pub(super) stores: bool,
@@ -26,6 +28,8 @@ pub(super) struct Create {
     pub(super) echoed: Map<String, Value>,
     /// The body of generateContent, without its contents.
     body: Map<String, Value>,
+    /// Where it was written.
+    origins: Origins,
 }
 
 const KNOWN: [&str; 16] = [
@@ -53,15 +57,6 @@ const WITHOUT_EFFECT: [&str; 1] = ["service_tier"];
 /// Known to Google, and refused by name: nobody here does this.
 const ELSEWHERE: [&str; 4] = ["webhook_config", "environment", "agent_config", "continuation_token"];
 
-/// Settings of a generation: theirs, ours.
-const SETTINGS: [(&str, &str); 5] = [
-    ("temperature", "temperature"),
-    ("top_p", "topP"),
-    ("seed", "seed"),
-    ("max_output_tokens", "maxOutputTokens"),
-    ("stop_sequences", "stopSequences"),
-];
-
 /// How many labels an interaction has, and how long they are, and other texts that are told again, in bytes.
 const LABELS_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 256;
@@ -74,45 +69,53 @@ const DEPTH_MAX: usize = 100;
 /// # Errors
 /// INVALID_ARGUMENT with every mistake that was found.
 pub(super) fn read(bytes: &[u8]) -> Result<Create, Status> {
-    let mut asked = Asked(Reading::new(bytes)?);
+    let mut asked = Asked { reading: Reading::new(bytes)?, origins: Origins::default() };
     let create = asked.create();
-    asked.0.done(create)
+    asked.reading.done(create)
 }
 
 impl Create {
-    /// The body of generateContent for a conversation that these steps came before.
+    /// The body of generateContent for a conversation that these steps came before, and where it was written.
     ///
     /// # Errors
     /// INVALID_ARGUMENT where a step cannot be said.
-    pub(super) fn body(&self, before: &[Value]) -> Result<Value, Status> {
+    pub(super) fn body(&self, before: &[Value]) -> Result<(Value, Origins), Status> {
         let mut body = self.body.clone();
-        body.insert("contents".to_owned(), contents::of_steps(before, &self.input)?.into());
-        Ok(body.into())
+        let (contents, mut origins) = contents::of_steps(before, &self.input, self.form)?;
+        origins.extend(&self.origins);
+        body.insert("contents".to_owned(), contents.into());
+        Ok((body.into(), origins))
     }
 }
 
-struct Asked(Reading);
+/// A request, and where in it was written what is made of it.
+pub(super) struct Asked {
+    pub(super) reading: Reading,
+    pub(super) origins: Origins,
+}
 
 impl Asked {
     fn create(&mut self) -> Create {
-        self.0.refuse_unknown(&[&KNOWN, &WITHOUT_EFFECT, &ELSEWHERE]);
+        self.reading.refuse_unknown(&[&KNOWN, &WITHOUT_EFFECT, &ELSEWHERE]);
         for name in ELSEWHERE {
-            if self.0.given(name).is_some() {
-                self.0.refuse(name, "nobody behind this Keylodge does this");
+            if self.reading.given(name).is_some() {
+                self.reading.refuse(name, "nobody behind this Keylodge does this");
             }
         }
-        let (asked_model, model) = if self.0.given("agent").is_some() {
-            self.0.refuse("agent", "there are no agents here; name a model");
+        let (asked_model, model) = if self.reading.given("agent").is_some() {
+            self.reading.refuse("agent", "there are no agents here; name a model");
             Default::default()
         } else {
-            self.0.model()
+            self.reading.model()
         };
-        let input: Vec<Value> = self.input().iter().map(contents::known).collect();
+        let (form, input) = self.input();
+        let input: Vec<Value> = input.iter().map(contents::known).collect();
         if !input.iter().all(|step| contents::is_flat(step, DEPTH_MAX)) {
-            self.0.refuse("input", &format!("it is nested deeper than {DEPTH_MAX} levels"));
+            self.reading.refuse("input", &format!("it is nested deeper than {DEPTH_MAX} levels"));
         }
         let mut body = Map::new();
-        if let Some(system) = self.0.text("system_instruction").filter(|text| !text.is_empty()) {
+        if let Some(system) = self.reading.text("system_instruction").filter(|text| !text.is_empty()) {
+            self.origins.made_of("system_instruction", "system_instruction");
             body.insert("systemInstruction".to_owned(), json!({"parts": [{"text": system}]}));
         }
         let mut config = Map::new();
@@ -123,24 +126,24 @@ impl Asked {
         }
         self.tools(&mut body);
         self.safety_settings(&mut body);
-        if let Some(name) = self.0.text("cached_content") {
+        if let Some(name) = self.reading.text("cached_content") {
             body.insert("cachedContent".to_owned(), name.into());
         }
-        let (stores, in_background) = (self.0.flag("store", true), self.0.flag("background", false));
+        let (stores, in_background) = (self.reading.flag("store", true), self.reading.flag("background", false));
         if in_background && !stores {
-            self.0.refuse("store", "what is answered in the background must be stored");
+            self.reading.refuse("store", "what is answered in the background must be stored");
         }
-        let previous = self.0.text("previous_interaction_id").filter(|id| !id.is_empty());
+        let previous = self.reading.text("previous_interaction_id").filter(|id| !id.is_empty());
         if previous.as_ref().is_some_and(|id| id.len() > TEXT_BYTES_MAX) {
-            self.0.refuse("previous_interaction_id", "it is the id of an interaction");
+            self.reading.refuse("previous_interaction_id", "it is the id of an interaction");
         }
         let mut echoed = Map::new();
         if let Some(previous) = &previous {
             echoed.insert("previous_interaction_id".to_owned(), previous.clone().into());
         }
-        if let Some(tier) = self.0.text("service_tier") {
+        if let Some(tier) = self.reading.text("service_tier") {
             if tier.len() > TEXT_BYTES_MAX {
-                self.0.refuse("service_tier", "it is flex, standard, priority or deferred");
+                self.reading.refuse("service_tier", "it is flex, standard, priority or deferred");
             }
             echoed.insert("service_tier".to_owned(), tier.into());
         }
@@ -151,18 +154,20 @@ impl Asked {
             model,
             asked_model,
             input,
+            form,
             previous,
-            streams: self.0.flag("stream", false),
+            streams: self.reading.flag("stream", false),
             stores,
             in_background,
             echoed,
             body,
+            origins: std::mem::take(&mut self.origins),
         }
     }
 
     /// What callers tell interactions apart by.
     fn labels(&mut self) -> Option<Value> {
-        let labels = self.0.given("labels")?.clone();
+        let labels = self.reading.given("labels")?.clone();
         let is_short = |text: &str| text.len() <= TEXT_BYTES_MAX;
         let fits = labels.as_object().is_some_and(|labels| {
             labels.len() <= LABELS_MAX
@@ -170,206 +175,56 @@ impl Asked {
         });
         if !fits {
             let why = format!("it is an object of at most {LABELS_MAX} strings of at most {TEXT_BYTES_MAX} bytes");
-            self.0.refuse("labels", &why);
+            self.reading.refuse("labels", &why);
         }
         Some(labels)
     }
 
     /// The input as steps: a text, a content, contents, or steps.
-    fn input(&mut self) -> Vec<Value> {
+    fn input(&mut self) -> (Form, Vec<Value>) {
         let said = |content: Value| vec![json!({"type": "user_input", "content": content})];
-        let Some(input) = self.0.given("input").cloned() else {
-            self.0.refuse("input", "input is not specified");
-            return Vec::new();
+        let Some(input) = self.reading.given("input").cloned() else {
+            self.reading.refuse("input", "input is not specified");
+            return (Form::One, Vec::new());
         };
         match input {
-            Value::String(text) => said(json!([{"type": "text", "text": text}])),
+            Value::String(text) => (Form::One, said(json!([{"type": "text", "text": text}]))),
             Value::Object(content) => {
                 if contents::is_step(&content) {
-                    vec![content.into()]
+                    (Form::Step, vec![content.into()])
                 } else {
-                    said(json!([content]))
+                    (Form::One, said(json!([content])))
                 }
             }
             Value::Array(items) if items.is_empty() => {
-                self.0.refuse("input", "it is empty");
-                Vec::new()
+                self.reading.refuse("input", "it is empty");
+                (Form::Contents, Vec::new())
             }
             Value::Array(items) => {
                 let is_turn = |item: &Value| item.get("role").is_some() && item.get("type").is_none();
                 if items.iter().any(is_turn) {
                     let why = "turns with a role are of the legacy schema; send steps, as {\"type\": \"user_input\", \"content\": [...]}";
-                    self.0.refuse("input", why);
-                    return Vec::new();
+                    self.reading.refuse("input", why);
+                    return (Form::Contents, Vec::new());
                 }
                 let is_step = |item: &Value| item.as_object().is_some_and(contents::is_step);
                 match items.iter().filter(|item| is_step(item)).count() {
-                    0 => said(items.into()),
-                    steps if steps == items.len() => items,
+                    0 => (Form::Contents, said(items.into())),
+                    steps if steps == items.len() => (Form::Steps, items),
                     _ => {
-                        self.0.refuse(
+                        self.reading.refuse(
                             "input",
                             "steps and contents cannot be mixed; put contents into a step of type user_input",
                         );
-                        Vec::new()
+                        (Form::Steps, Vec::new())
                     }
                 }
             }
             _ => {
-                self.0.refuse("input", "it is a text, a content, a list of contents or a list of steps");
-                Vec::new()
+                self.reading.refuse("input", "it is a text, a content, a list of contents or a list of steps");
+                (Form::One, Vec::new())
             }
         }
-    }
-
-    fn generation_config(&mut self, config: &mut Map<String, Value>, body: &mut Map<String, Value>) {
-        let given = match self.0.given("generation_config").cloned() {
-            None => return,
-            Some(Value::Object(given)) => given,
-            Some(_) => return self.0.refuse("generation_config", "it is an object"),
-        };
-        let mut thinking = Map::new();
-        for (name, value) in given.into_iter().filter(|(_, value)| !value.is_null()) {
-            let path = format!("generation_config.{name}");
-            if let Some((_, ours)) = SETTINGS.iter().find(|(theirs, _)| *theirs == name) {
-                config.insert((*ours).to_owned(), value);
-                continue;
-            }
-            match (name.as_str(), value.as_str()) {
-                ("thinking_level", Some(level)) => {
-                    thinking.insert("thinkingLevel".to_owned(), level.to_ascii_uppercase().into());
-                }
-                ("thinking_summaries", Some(word @ ("auto" | "none"))) => {
-                    thinking.insert("includeThoughts".to_owned(), (word == "auto").into());
-                }
-                ("thinking_level" | "thinking_summaries", _) => {
-                    self.0.refuse(&path, "it is none of the levels there are")
-                }
-                ("tool_choice", _) => self.tool_choice(&value, body),
-                ("speech_config" | "image_config" | "video_config" | "transcription_config", _) => {
-                    self.0.refuse(&path, "the models behind this Keylodge answer here with text only");
-                }
-                _ => self.0.refuse_name("generation_config", &name),
-            }
-        }
-        if !thinking.is_empty() {
-            config.insert("thinkingConfig".to_owned(), thinking.into());
-        }
-    }
-
-    fn tool_choice(&mut self, choice: &Value, body: &mut Map<String, Value>) {
-        let allowed = choice.get("allowed_tools");
-        let mode = choice.as_str().or_else(|| allowed?.get("mode")?.as_str()).unwrap_or("auto").to_ascii_lowercase();
-        if !["auto", "any", "none", "validated"].contains(&mode.as_str()) || !(choice.is_string() || allowed.is_some())
-        {
-            let why = "it is auto, any, none, validated or {\"allowed_tools\": {\"mode\": ..., \"tools\": [...]}}";
-            return self.0.refuse("generation_config.tool_choice", why);
-        }
-        let names_tools = allowed.and_then(|allowed| allowed.get("tools")).is_some_and(Value::is_array);
-        // Only these modes of generateContent allow some functions; a model may answer in words in both.
-        let mode = if mode == "auto" && names_tools { "validated" } else { &mode };
-        let mut calling = json!({"mode": mode.to_ascii_uppercase()});
-        if let Some(tools) = allowed.and_then(|allowed| allowed.get("tools")).filter(|tools| tools.is_array()) {
-            calling["allowedFunctionNames"] = tools.clone();
-        }
-        body.insert("toolConfig".to_owned(), json!({"functionCallingConfig": calling}));
-    }
-
-    /// One format or a list of them; the bare schema of the first SDKs, with the deprecated `response_mime_type`, too.
-    fn response_format(&mut self, config: &mut Map<String, Value>) {
-        if let Some(kind) = self.0.text("response_mime_type") {
-            config.insert("responseMimeType".to_owned(), kind.into());
-        }
-        if let Some(Value::Array(modalities)) = self.0.given("response_modalities").cloned() {
-            let upper = modalities.iter().filter_map(Value::as_str).map(str::to_ascii_uppercase);
-            config.insert("responseModalities".to_owned(), upper.collect::<Vec<_>>().into());
-        }
-        let formats = match self.0.given("response_format").cloned() {
-            None => return,
-            Some(Value::Array(formats)) => formats,
-            Some(format) => vec![format],
-        };
-        for (at, format) in formats.into_iter().enumerate() {
-            let path = format!("response_format[{at}]");
-            match (format["type"].as_str(), format.is_object()) {
-                (Some("text"), _) => {
-                    if let Some(kind) = format["mime_type"].as_str() {
-                        config.insert("responseMimeType".to_owned(), kind.into());
-                    }
-                    if let Some(schema) = format.get("schema").filter(|schema| !schema.is_null()) {
-                        config.entry("responseMimeType").or_insert_with(|| "application/json".into());
-                        config.insert("responseJsonSchema".to_owned(), schema.clone());
-                    }
-                }
-                (Some("image" | "audio" | "video"), _) => {
-                    self.0.refuse(&path, "the models behind this Keylodge answer here with text only");
-                }
-                (_, true) => {
-                    config.insert("responseMimeType".to_owned(), "application/json".into());
-                    config.insert("responseJsonSchema".to_owned(), format);
-                }
-                _ => self.0.refuse(&path, "it is an object with a type"),
-            }
-        }
-    }
-
-    fn tools(&mut self, body: &mut Map<String, Value>) {
-        let tools = match self.0.given("tools").cloned() {
-            None => return,
-            Some(Value::Array(tools)) => tools,
-            Some(_) => return self.0.refuse("tools", "it is a list"),
-        };
-        let (mut declarations, mut others) = (Vec::new(), Vec::new());
-        for (at, tool) in tools.iter().enumerate() {
-            let path = format!("tools[{at}]");
-            match tool["type"].as_str() {
-                Some("function") => {
-                    if !tool["name"].is_string() {
-                        self.0.refuse(&format!("{path}.name"), "a function has a name");
-                        continue;
-                    }
-                    let mut declaration = json!({"name": tool["name"]});
-                    if let Some(description) = tool.get("description").filter(|text| text.is_string()) {
-                        declaration["description"] = description.clone();
-                    }
-                    if let Some(parameters) = tool.get("parameters").filter(|schema| schema.is_object()) {
-                        declaration["parametersJsonSchema"] = parameters.clone();
-                    }
-                    declarations.push(declaration);
-                }
-                Some("google_search") => others.push(json!({"googleSearch": {}})),
-                Some("code_execution") => others.push(json!({"codeExecution": {}})),
-                Some("url_context") => others.push(json!({"urlContext": {}})),
-                Some("computer_use" | "mcp_server" | "file_search" | "google_maps" | "retrieval") => {
-                    self.0.refuse(&path, "nobody behind this Keylodge has this tool");
-                }
-                _ => self.0.refuse(&format!("{path}.type"), "it is none of the tools there are"),
-            }
-        }
-        if !declarations.is_empty() {
-            others.push(json!({"functionDeclarations": declarations}));
-        }
-        if !others.is_empty() {
-            body.insert("tools".to_owned(), others.into());
-        }
-    }
-
-    fn safety_settings(&mut self, body: &mut Map<String, Value>) {
-        let settings = match self.0.given("safety_settings").cloned() {
-            None => return,
-            Some(Value::Array(settings)) => settings,
-            Some(_) => return self.0.refuse("safety_settings", "it is a list"),
-        };
-        let mut said = Vec::with_capacity(settings.len());
-        for (at, setting) in settings.iter().enumerate() {
-            let (Some(kind), Some(threshold)) = (setting["type"].as_str(), setting["threshold"].as_str()) else {
-                self.0.refuse(&format!("safety_settings[{at}]"), "it has a type and a threshold");
-                continue;
-            };
-            let category = format!("HARM_CATEGORY_{}", kind.to_ascii_uppercase());
-            said.push(json!({"category": category, "threshold": threshold.to_ascii_uppercase()}));
-        }
-        body.insert("safetySettings".to_owned(), said.into());
     }
 }
 
@@ -385,7 +240,7 @@ mod tests {
     }
 
     fn body(more: Value) -> Value {
-        asked(more).unwrap().body(&[]).unwrap()
+        asked(more).unwrap().body(&[]).unwrap().0
     }
 
     fn mistakes(more: Value) -> String {
@@ -458,7 +313,8 @@ mod tests {
             (json!({"webhook_config": {"uris": []}}), "'webhook_config'"),
             (json!({"tools": [{"type": "mcp_server", "url": "x"}]}), "'tools[0]'"),
             (json!({"tools": [{"type": "function"}]}), "'tools[0].name'"),
-            (json!({"response_format": {"type": "image"}}), "'response_format[0]'"),
+            (json!({"response_format": {"type": "image"}}), "'response_format'"),
+            (json!({"response_format": [{"type": "image"}]}), "'response_format[0]'"),
             (json!({"generation_config": {"speech_config": {}}}), "'generation_config.speech_config'"),
             (json!({"model": ""}), "'model'"),
         ] {

@@ -6,6 +6,7 @@ use keylodge_api::Status;
 use serde_json::{Value, json};
 
 use crate::gemini::REQUESTS_MAX;
+use crate::origins::Origins;
 use crate::reading::Reading;
 
 /// What vectors are asked for, in Gemini's words.
@@ -19,6 +20,8 @@ pub(super) struct Embeddings {
     is_base64: bool,
     /// The body of batchEmbedContents.
     pub(super) body: Value,
+    /// Where it was written.
+    pub(super) origins: Origins,
 }
 
 /// What has a place in a request; `user` changes nothing.
@@ -52,8 +55,16 @@ impl Embeddings {
             }
             request
         };
+        let is_list = asked.given("input").is_some_and(Value::is_array);
         let requests: Vec<Value> = texts(&mut asked).into_iter().map(request).collect();
-        asked.done(Self { model, asked_model, is_base64, body: json!({"requests": requests}) })
+        let mut origins = Origins::default();
+        origins.made_of("requests", "input");
+        for at in 0..requests.len() {
+            let input = if is_list { format!("input[{at}]") } else { "input".to_owned() };
+            origins.made_of(format!("requests[{at}]"), input);
+            origins.made_of(format!("requests[{at}].output_dimensionality"), "dimensions");
+        }
+        asked.done(Self { model, asked_model, is_base64, body: json!({"requests": requests}), origins })
     }
 
     /// The answer in OpenAI's form.

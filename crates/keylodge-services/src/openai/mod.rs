@@ -4,6 +4,7 @@
 mod answer;
 mod embeddings;
 mod identify;
+mod messages;
 mod request;
 
 use std::collections::VecDeque;
@@ -71,7 +72,8 @@ async fn chat(calling: &mut Calling<'_>, body: Body) -> Result<Response, Unanswe
     calling.of_model(&chat.model, chat.streams.then(|| identify::streaming(&calling.version)))?;
     let mut bill = calling.bill().await?;
     let verb = if chat.streams { Verb::StreamGenerateContent } else { Verb::GenerateContent };
-    let Heard { said, headers } = calling.ask(&chat.model, verb, &chat.body, &mut bill).await?;
+    let heard = calling.ask(&chat.model, verb, &chat.body, &mut bill).await;
+    let Heard { said, headers } = heard.map_err(|unanswered| unanswered.named(&chat.origins))?;
     let answering = Answering::new(&chat, lodge.now().micros().div_euclid(1_000_000));
     let mut response = match said {
         Said::Whole(said) => wire::json(&answering.whole(&said)),
@@ -88,7 +90,8 @@ async fn embeddings(calling: &mut Calling<'_>, body: Body) -> Result<Response, U
     };
     calling.of_model(&asked.model, None)?;
     let mut bill = calling.bill().await?;
-    let Heard { said, headers } = calling.ask(&asked.model, Verb::BatchEmbedContents, &asked.body, &mut bill).await?;
+    let heard = calling.ask(&asked.model, Verb::BatchEmbedContents, &asked.body, &mut bill).await;
+    let Heard { said, headers } = heard.map_err(|unanswered| unanswered.named(&asked.origins))?;
     let mut response = match said {
         Said::Whole(said) => wire::json(&asked.answer(&said)),
         // Vectors come whole.

@@ -7,6 +7,7 @@
 use keylodge_api::Status;
 use serde_json::{Map, Value, json};
 
+use crate::origins::Origins;
 use crate::reading::Reading;
 
 /// What a chat completion asks, in Gemini's words.
@@ -21,6 +22,8 @@ pub(super) struct Chat {
     pub(super) tells_usage: bool,
     /// The body of generateContent.
     pub(super) body: Value,
+    /// Where it was written.
+    pub(super) origins: Origins,
 }
 
 /// What changes no answer here: taken, and of no effect.
@@ -33,6 +36,18 @@ const WITHOUT_EFFECT: [&str; 8] = [
     "prompt_cache_key",
     "safety_identifier",
     "verbosity",
+];
+
+/// Numbers of a generation: theirs, ours, and ours as errors name it.
+const NUMBERS: [(&str, &str, &str); 8] = [
+    ("temperature", "temperature", "temperature"),
+    ("top_p", "topP", "top_p"),
+    ("max_tokens", "maxOutputTokens", "max_output_tokens"),
+    ("max_completion_tokens", "maxOutputTokens", "max_output_tokens"),
+    ("n", "candidateCount", "candidate_count"),
+    ("seed", "seed", "seed"),
+    ("presence_penalty", "presencePenalty", "presence_penalty"),
+    ("frequency_penalty", "frequencyPenalty", "frequency_penalty"),
 ];
 
 /// What has a place in a request, besides those.
@@ -68,17 +83,21 @@ const EFFORTS: [(&str, i64); 5] = [("none", 0), ("minimal", 1024), ("low", 1024)
 /// # Errors
 /// INVALID_ARGUMENT with every mistake that was found.
 pub(super) fn read(bytes: &[u8]) -> Result<Chat, Status> {
-    let mut asked = Asked(Reading::new(bytes)?);
+    let mut asked = Asked { reading: Reading::new(bytes)?, origins: Origins::default() };
     let chat = asked.chat();
-    asked.0.done(chat)
+    asked.reading.done(chat)
 }
 
-struct Asked(Reading);
+/// A request, and where in it was written what is made of it.
+pub(super) struct Asked {
+    pub(super) reading: Reading,
+    pub(super) origins: Origins,
+}
 
 impl Asked {
     fn chat(&mut self) -> Chat {
-        self.0.refuse_unknown(&[&KNOWN, &WITHOUT_EFFECT]);
-        let (asked_model, model) = self.0.model();
+        self.reading.refuse_unknown(&[&KNOWN, &WITHOUT_EFFECT]);
+        let (asked_model, model) = self.reading.model();
         let (system, contents) = self.messages();
         let mut body = Map::new();
         body.insert("contents".to_owned(), contents.into());
@@ -93,191 +112,40 @@ impl Asked {
         if let Some(name) = self.extra("cached_content").and_then(|name| name.as_str().map(str::to_owned)) {
             body.insert("cachedContent".to_owned(), name.into());
         }
-        let options = self.0.given("stream_options").cloned().unwrap_or_default();
+        self.origins.made_of("tool_config", "tool_choice");
+        let options = self.reading.given("stream_options").cloned().unwrap_or_default();
         Chat {
             model,
             asked_model,
-            streams: self.0.flag("stream", false),
+            streams: self.reading.flag("stream", false),
             tells_usage: options.get("include_usage").and_then(Value::as_bool).unwrap_or(false),
             body: body.into(),
+            origins: std::mem::take(&mut self.origins),
         }
     }
 
     /// A field of Google's own: in `extra_body.google`, in `google`, or beside the others (the last is UNCONFIRMED).
     fn extra(&self, name: &str) -> Option<&Value> {
         let of_google = |value: &'_ Value| value.get(name).is_some_and(|value| !value.is_null());
-        let extra = self.0.given("extra_body").and_then(|extra| extra.get("google")).filter(|google| of_google(google));
-        let google = extra.or_else(|| self.0.given("google").filter(|google| of_google(google)));
-        google.and_then(|google| google.get(name)).or_else(|| self.0.given(name))
-    }
-
-    /// What the model is told before the conversation, and the conversation.
-    fn messages(&mut self) -> (Vec<Value>, Vec<Value>) {
-        let (mut system, mut contents) = (Vec::new(), Vec::<Value>::new());
-        let messages = match self.0.given("messages") {
-            Some(Value::Array(messages)) if !messages.is_empty() => messages.clone(),
-            _ => {
-                self.0.refuse("messages", "messages is a list with at least one message");
-                return (system, contents);
-            }
-        };
-        // Names of the functions that were called, by the ids that results come back with.
-        let mut called = Map::new();
-        for (at, message) in messages.iter().enumerate() {
-            let path = format!("messages[{at}]");
-            let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
-            let (role, parts) = match role {
-                "system" | "developer" => {
-                    system.extend(self.parts(message, &path));
-                    continue;
-                }
-                "user" => ("user", self.parts(message, &path)),
-                "assistant" => ("model", self.said_before(message, &path, &mut called)),
-                "tool" => ("user", vec![self.tool_result(message, &path, &called)]),
-                _ => {
-                    self.0.refuse(&format!("{path}.role"), "it is system, developer, user, assistant or tool");
-                    continue;
-                }
-            };
-            if parts.is_empty() {
-                continue;
-            }
-            // Results of several calls are one turn.
-            let is_result = |content: &Value| content["parts"][0].get("functionResponse").is_some();
-            match contents.last_mut() {
-                Some(last) if role == "user" && is_result(last) && parts[0].get("functionResponse").is_some() => {
-                    if let Some(before) = last["parts"].as_array_mut() {
-                        before.extend(parts);
-                    }
-                }
-                _ => contents.push(json!({"role": role, "parts": parts})),
-            }
-        }
-        if contents.is_empty() && self.0.is_good() {
-            self.0.refuse("messages", "there is nothing to answer: besides instructions there must be a message");
-        }
-        (system, contents)
-    }
-
-    fn parts(&mut self, message: &Value, path: &str) -> Vec<Value> {
-        match message.get("content") {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::String(text)) => vec![json!({"text": text})],
-            Some(Value::Array(parts)) => {
-                let read = |(at, part)| self.part(part, &format!("{path}.content[{at}]"));
-                parts.iter().enumerate().filter_map(read).collect()
-            }
-            Some(_) => {
-                self.0.refuse(&format!("{path}.content"), "it is a string or a list of parts");
-                Vec::new()
-            }
-        }
-    }
-
-    fn part(&mut self, part: &Value, path: &str) -> Option<Value> {
-        let text = |at: &Value| at.as_str().map(str::to_owned);
-        match part.get("type").and_then(Value::as_str) {
-            Some("text") => text(&part["text"]).map(|text| json!({"text": text})),
-            Some("refusal") => text(&part["refusal"]).map(|text| json!({"text": text})),
-            Some("image_url") => {
-                let url = text(&part["image_url"]["url"]).or_else(|| text(&part["image_url"]));
-                self.data_url(&url.unwrap_or_default(), &format!("{path}.image_url.url"))
-            }
-            Some("file") => {
-                let data = text(&part["file"]["file_data"]).unwrap_or_default();
-                self.data_url(&data, &format!("{path}.file.file_data"))
-            }
-            Some("input_audio") => {
-                let (data, format) = (text(&part["input_audio"]["data"])?, text(&part["input_audio"]["format"])?);
-                Some(json!({"inlineData": {"mimeType": format!("audio/{format}"), "data": data}}))
-            }
-            _ => {
-                self.0.refuse(&format!("{path}.type"), "it is text, image_url, input_audio or file");
-                None
-            }
-        }
-        .or_else(|| {
-            if self.0.is_good() {
-                self.0.refuse(path, "the part does not have what its type says");
-            }
-            None
-        })
-    }
-
-    /// `data:image/png;base64,…`. Other URLs would make the server fetch what callers name, which it does not.
-    fn data_url(&mut self, url: &str, path: &str) -> Option<Value> {
-        let data = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
-        let Some((kind, data)) = data else {
-            self.0.refuse(path, "it is a data URL with base64, as data:image/png;base64,…");
-            return None;
-        };
-        Some(json!({"inlineData": {"mimeType": kind, "data": data}}))
-    }
-
-    fn said_before(&mut self, message: &Value, path: &str, called: &mut Map<String, Value>) -> Vec<Value> {
-        let mut parts = self.parts(message, path);
-        let calls = message.get("tool_calls").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        for (at, call) in calls.iter().enumerate() {
-            let path = format!("{path}.tool_calls[{at}].function");
-            let function = &call["function"];
-            let Some(name) = function["name"].as_str() else {
-                self.0.refuse(&format!("{path}.name"), "it is a string");
-                continue;
-            };
-            let arguments = function["arguments"].as_str().unwrap_or("{}");
-            let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
-            let Ok(Value::Object(args)) = serde_json::from_str(arguments) else {
-                self.0.refuse(&format!("{path}.arguments"), "it is a JSON object as a string");
-                continue;
-            };
-            let id = call["id"].as_str().unwrap_or_default();
-            called.insert(id.to_owned(), name.into());
-            let mut part = json!({"functionCall": {"id": id, "name": name, "args": args}});
-            if let Some(signature) = call["extra_content"]["google"]["thought_signature"].as_str() {
-                part["thoughtSignature"] = signature.into();
-            }
-            parts.push(part);
-        }
-        parts
-    }
-
-    fn tool_result(&mut self, message: &Value, path: &str, called: &Map<String, Value>) -> Value {
-        let id = message.get("tool_call_id").and_then(Value::as_str).unwrap_or_default();
-        let name = message.get("name").or_else(|| called.get(id)).and_then(Value::as_str).unwrap_or_default();
-        if name.is_empty() {
-            self.0.refuse(&format!("{path}.tool_call_id"), "no message before has a call with this id");
-        }
-        let texts = self.parts(message, path);
-        let text: String = texts.iter().filter_map(|part| part["text"].as_str()).collect();
-        let response = match serde_json::from_str(&text) {
-            Ok(Value::Object(result)) => Value::Object(result),
-            _ => json!({"result": text}),
-        };
-        json!({"functionResponse": {"id": id, "name": name, "response": response}})
+        let extra =
+            self.reading.given("extra_body").and_then(|extra| extra.get("google")).filter(|google| of_google(google));
+        let google = extra.or_else(|| self.reading.given("google").filter(|google| of_google(google)));
+        google.and_then(|google| google.get(name)).or_else(|| self.reading.given(name))
     }
 
     fn config(&mut self) -> Map<String, Value> {
-        const NUMBERS: [(&str, &str); 8] = [
-            ("temperature", "temperature"),
-            ("top_p", "topP"),
-            ("max_tokens", "maxOutputTokens"),
-            ("max_completion_tokens", "maxOutputTokens"),
-            ("n", "candidateCount"),
-            ("seed", "seed"),
-            ("presence_penalty", "presencePenalty"),
-            ("frequency_penalty", "frequencyPenalty"),
-        ];
         let mut config = Map::new();
-        for (theirs, ours) in NUMBERS {
-            match self.0.given(theirs).cloned() {
+        for (theirs, ours, named) in NUMBERS {
+            match self.reading.given(theirs).cloned() {
                 None => {}
                 Some(number @ Value::Number(_)) => {
+                    self.origins.made_of(format!("generation_config.{named}"), theirs);
                     config.insert(ours.to_owned(), number);
                 }
-                Some(_) => self.0.refuse(theirs, "it is a number"),
+                Some(_) => self.reading.refuse(theirs, "it is a number"),
             }
         }
-        match self.0.given("stop").cloned() {
+        match self.reading.given("stop").cloned() {
             None => {}
             Some(Value::String(stop)) => {
                 config.insert("stopSequences".to_owned(), json!([stop]));
@@ -285,11 +153,13 @@ impl Asked {
             Some(stops @ Value::Array(_)) => {
                 config.insert("stopSequences".to_owned(), stops);
             }
-            Some(_) => self.0.refuse("stop", "it is a string or a list of strings"),
+            Some(_) => self.reading.refuse("stop", "it is a string or a list of strings"),
         }
+        self.origins.made_of("generation_config.stop_sequences", "stop");
+        self.origins.made_of("generation_config.response_modalities", "modalities");
         self.response_format(&mut config);
         self.thinking(&mut config);
-        if let Some(modalities) = self.0.given("modalities").and_then(Value::as_array) {
+        if let Some(modalities) = self.reading.given("modalities").and_then(Value::as_array) {
             let upper = modalities.iter().filter_map(Value::as_str).map(str::to_ascii_uppercase);
             config.insert("responseModalities".to_owned(), upper.collect::<Vec<_>>().into());
         }
@@ -297,43 +167,48 @@ impl Asked {
     }
 
     fn response_format(&mut self, config: &mut Map<String, Value>) {
-        let Some(format) = self.0.given("response_format").cloned() else { return };
+        let Some(format) = self.reading.given("response_format").cloned() else { return };
         let mut json = |schema: Option<Value>| {
             config.insert("responseMimeType".to_owned(), "application/json".into());
             schema.map(|schema| config.insert("responseJsonSchema".to_owned(), schema));
         };
+        self.origins.made_of("generation_config.response_mime_type", "response_format");
+        self.origins.moved("generation_config.response_json_schema", "response_format.json_schema.schema");
         match format.get("type").and_then(Value::as_str) {
             Some("text") => {}
             Some("json_object") => json(None),
             Some("json_schema") => match format["json_schema"].get("schema") {
                 Some(schema) => json(Some(schema.clone())),
-                None => self.0.refuse("response_format.json_schema.schema", "it is a JSON schema"),
+                None => self.reading.refuse("response_format.json_schema.schema", "it is a JSON schema"),
             },
-            _ => self.0.refuse("response_format.type", "it is text, json_object or json_schema"),
+            _ => self.reading.refuse("response_format.type", "it is text, json_object or json_schema"),
         }
     }
 
     fn thinking(&mut self, config: &mut Map<String, Value>) {
         if let Some(thinking) = self.extra("thinking_config").cloned() {
+            self.origins.moved("generation_config.thinking_config", "extra_body.google.thinking_config");
             config.insert("thinkingConfig".to_owned(), thinking);
             return;
         }
-        let Some(effort) = self.0.text("reasoning_effort") else { return };
+        let Some(effort) = self.reading.text("reasoning_effort") else { return };
         match EFFORTS.iter().find(|(word, _)| *word == effort) {
             Some((_, budget)) => {
+                self.origins.made_of("generation_config.thinking_config", "reasoning_effort");
                 config.insert("thinkingConfig".to_owned(), json!({"thinkingBudget": budget}));
             }
-            None => self.0.refuse("reasoning_effort", "it is none, minimal, low, medium or high"),
+            None => self.reading.refuse("reasoning_effort", "it is none, minimal, low, medium or high"),
         }
     }
 
     fn tools(&mut self, body: &mut Map<String, Value>) {
-        if let Some(tools) = self.0.given("tools").and_then(Value::as_array).cloned() {
+        if let Some(tools) = self.reading.given("tools").and_then(Value::as_array).cloned() {
             let mut declarations = Vec::with_capacity(tools.len());
             for (at, tool) in tools.iter().enumerate() {
                 let function = &tool["function"];
                 if tool["type"] != "function" || !function["name"].is_string() {
-                    self.0.refuse(&format!("tools[{at}]"), "it has the type function, and a function with a name");
+                    self.reading
+                        .refuse(&format!("tools[{at}]"), "it has the type function, and a function with a name");
                     continue;
                 }
                 let mut declaration = json!({"name": function["name"]});
@@ -343,19 +218,25 @@ impl Asked {
                 if let Some(parameters) = function.get("parameters").filter(|schema| schema.is_object()) {
                     declaration["parametersJsonSchema"] = parameters.clone();
                 }
+                let (place, written) = (
+                    format!("tools[0].function_declarations[{}]", declarations.len()),
+                    format!("tools[{at}].function"),
+                );
+                self.origins.moved(format!("{place}.parameters_json_schema"), format!("{written}.parameters"));
+                self.origins.moved(place, written);
                 declarations.push(declaration);
             }
             if !declarations.is_empty() {
                 body.insert("tools".to_owned(), json!([{"functionDeclarations": declarations}]));
             }
         }
-        let Some(choice) = self.0.given("tool_choice").cloned() else { return };
+        let Some(choice) = self.reading.given("tool_choice").cloned() else { return };
         let calling = match (choice.as_str(), choice["function"]["name"].as_str()) {
             (Some("none"), _) => json!({"mode": "NONE"}),
             (Some("auto"), _) => json!({"mode": "AUTO"}),
             (Some("required"), _) => json!({"mode": "ANY"}),
             (None, Some(name)) => json!({"mode": "ANY", "allowedFunctionNames": [name]}),
-            _ => return self.0.refuse("tool_choice", "it is none, auto, required or the name of a function"),
+            _ => return self.reading.refuse("tool_choice", "it is none, auto, required or the name of a function"),
         };
         body.insert("toolConfig".to_owned(), json!({"functionCallingConfig": calling}));
     }

@@ -386,3 +386,38 @@ async fn errors_have_words() {
     assert_eq!(word(&house.look("/v1_none").await), (404, "not_found".to_owned()));
     assert_eq!(word(&house.look("").await), (404, "not_found".to_owned()));
 }
+
+#[tokio::test]
+async fn what_the_model_cannot_do_is_named_where_the_caller_wrote_it() {
+    let house = House::new().await;
+    let image = json!({"type": "image", "data": "aGk=", "mime_type": "image/png"});
+    let text = json!({"type": "text", "text": "Look"});
+    let step = json!({"type": "user_input", "content": [text, image]});
+    let unique = json!({"type": "array", "uniqueItems": true});
+    let function =
+        json!({"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"a": unique}}});
+    let format = json!({"type": "text", "mime_type": "application/json", "schema": unique});
+    let any = json!({"tool_choice": "any"});
+
+    for (more, place) in [
+        (json!({"input": image}), "'input'"),
+        (json!({"input": [text, image]}), "'input[1]'"),
+        (json!({"input": step}), "'input.content[1]'"),
+        (json!({"input": [step, step]}), "'input[1].content[1]'"),
+        (json!({"tools": [{"type": "google_search"}]}), "'tools[0]'"),
+        (
+            json!({"tools": [{"type": "google_search"}, function], "generation_config": any}),
+            "'tools[1].parameters.properties[a].uniqueItems'",
+        ),
+        (json!({"response_format": [format]}), "'response_format[0].schema.uniqueItems'"),
+        (json!({"response_format": unique}), "'response_format.uniqueItems'"),
+        (json!({"generation_config": any}), "'generation_config.tool_choice'"),
+        (json!({"generation_config": {"temperature": 9}}), "* generation_config.temperature:"),
+        (json!({"response_modalities": ["image"]}), "'response_modalities'"),
+        (json!({"cached_content": "cachedContents/a"}), "'cached_content'"),
+    ] {
+        let (http, word, message) = said_no(&house.interact(&more).await);
+        assert_eq!((http, word.as_str()), (400, "invalid_request"), "{message}");
+        assert!(message.contains(place), "{more}: {message}");
+    }
+}

@@ -158,3 +158,41 @@ async fn a_key_for_whole_answers_gets_no_streams() {
     assert_eq!(chat(json!({})).await.http, 200);
     assert_eq!(refused(&chat(json!({"stream": true})).await).0, 403);
 }
+
+#[tokio::test]
+async fn what_the_model_cannot_do_is_named_where_the_caller_wrote_it() {
+    let house = House::new().await;
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}});
+    let said = |content: &Value| json!({"role": "user", "content": content});
+    let unique = json!({"type": "array", "uniqueItems": true});
+    let function = json!({"type": "function", "function": {"name": "f",
+        "parameters": {"type": "object", "properties": {"a": unique}}}});
+    let format = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": unique}});
+
+    for (more, place) in [
+        (
+            json!({"messages": [said(&json!("Hi")), said(&json!([{"type": "text", "text": "Look"}, image]))]}),
+            "messages[1].content[1]",
+        ),
+        (json!({"messages": [{"role": "system", "content": [image]}, said(&json!("Hi"))]}), "messages[0].content[0]"),
+        (json!({"n": 2}), "n"),
+        (json!({"temperature": 5}), "temperature"),
+        (json!({"max_tokens": 0}), "max_tokens"),
+        (json!({"max_completion_tokens": -1}), "max_completion_tokens"),
+        (json!({"stop": ["a", "b", "c", "d", "e", "f"]}), "stop"),
+        (json!({"modalities": ["audio"]}), "modalities"),
+        (json!({"response_format": format}), "response_format.json_schema.schema.uniqueItems"),
+        (
+            json!({"tools": [function], "tool_choice": "required"}),
+            "tools[0].function.parameters.properties[a].uniqueItems",
+        ),
+        (json!({"tool_choice": "required"}), "tool_choice"),
+    ] {
+        let answer = house.openai(CHAT, &hi(&more)).await;
+        let (http, message) = refused(&answer);
+        assert_eq!((http, message.contains("generation_config")), (400, false), "{message}");
+        let field = answer.json()[0]["error"]["details"][0]["fieldViolations"][0]["field"].clone();
+        assert_eq!(field, place, "{more}: {message}");
+        assert!(message.contains(place), "{message}");
+    }
+}

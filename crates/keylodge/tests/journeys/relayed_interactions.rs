@@ -312,5 +312,5 @@ fn whose_an_interaction_is_survives_a_power_loss() {
 fn the_newest_python_sdk_has_interactions_through_an_upstream_as_with_google() {
     let lodge = google();
 
-    println!("{}", run_python(&lodge.server, &python(PYTHON), "relayed.py", "google"));
+    println!("{}", run_python(&lodge.server, &python(PYTHON), "relayed.py", &[]));
 }

@@ -42,69 +42,53 @@ tokens = ["Once", " upon", " a time."]
 
 #[test]
 fn the_newest_python_sdk_does_all_it_does_with_google() {
-    println!("{}", run_python(&with_script(SCRIPT).up(), &python(PYTHON), "journey.py", "script"));
+    println!("{}", run_python(&with_script(SCRIPT).up(), &python(PYTHON), "journey.py", &["script"]));
 }
 
 #[test]
 fn a_python_sdk_that_calls_v1beta_does_all_it_does_with_google() {
-    println!("{}", run_python(&with_script(SCRIPT).up(), &python(OLD_PYTHON), "journey.py", "script"));
+    println!("{}", run_python(&with_script(SCRIPT).up(), &python(OLD_PYTHON), "journey.py", &["script"]));
 }
 
 #[test]
 fn the_newest_javascript_sdk_does_all_it_does_with_google() {
-    println!("{}", run_javascript(&with_script(SCRIPT).up(), &javascript(JAVASCRIPT), "journey.mjs", "script"));
+    println!("{}", run_javascript(&with_script(SCRIPT).up(), &javascript(JAVASCRIPT), "journey.mjs", &["script"]));
 }
 
 #[test]
 fn the_newest_sdks_have_interactions_as_with_google() {
-    let server = with_script(SCRIPT).up();
-
-    println!("{}", run_python(&server, &python(PYTHON), "interactions.py", "script"));
-    println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "interactions.mjs", "script"));
+    interact(&with_script(SCRIPT).up(), "script");
 }
 
 #[test]
 fn openai_s_own_sdks_work_on_the_compatible_surface() {
-    let server = with_script(SCRIPT).up();
-
-    let sdk = python_packages(&[("openai", OPENAI_PYTHON)]);
-    println!("{}", run_python(&server, &sdk, "of_openai.py", "script"));
-    let sdk = javascript_package("openai-js", "openai", OPENAI_JAVASCRIPT);
-    println!("{}", run_javascript(&server, &sdk, "of_openai.mjs", "script"));
+    speak_as_openai(&with_script(SCRIPT).up(), "script");
 }
 
 #[test]
 fn the_newest_python_sdk_talks_live_over_a_certificate_made_here() {
     let server = with_script(SCRIPT).self_signed().up();
 
-    println!("{}", run_python(&server, &python(PYTHON), "live.py", "script"));
+    println!("{}", run_python(&server, &python(PYTHON), "live.py", &["script"]));
 }
 
 #[test]
 fn the_newest_javascript_sdk_talks_live_with_and_without_tls() {
     for start in [with_script(SCRIPT), with_script(SCRIPT).self_signed()] {
-        println!("{}", run_javascript(&start.up(), &javascript(JAVASCRIPT), "live.mjs", "script"));
+        println!("{}", run_javascript(&start.up(), &javascript(JAVASCRIPT), "live.mjs", &["script"]));
     }
 }
 
 #[test]
 fn a_page_in_a_real_browser_talks_live_with_an_ephemeral_token() {
-    let Some(browser) = browser() else {
-        // Said on stderr itself, where the test's harness does not hold it back.
-        write!(std::io::stderr(), "{NONE}").expect("stderr can be written to");
-        return;
-    };
-    let server = with_script(SCRIPT).up();
-
-    let browser = browser.to_str().expect("a path is UTF-8");
-    println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live_browser.mjs", browser));
+    talk_from_a_page(|| with_script(SCRIPT).up(), "script");
 }
 
 #[test]
 fn the_javascript_sdk_talks_live_to_a_model_at_an_upstream() {
     let there = with_script(SCRIPT).up();
     for server in [before_gemini(&there), before_openai(&there)] {
-        println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live.mjs", "script"));
+        println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live.mjs", &["script"]));
     }
 }
 
@@ -114,8 +98,30 @@ fn a_revoked_key_ends_its_live_sessions_and_those_of_its_tokens_within_a_second(
     for server in [with_script(SCRIPT).up(), before_gemini(&there)] {
         let token = server.folder.data("owner-token");
         let token = token.to_str().expect("a path is UTF-8");
-        println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live_revoked.mjs", token));
+        println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live_revoked.mjs", &[token]));
     }
+}
+
+fn interact(server: &Server, answering: &str) {
+    println!("{}", run_python(server, &python(PYTHON), "interactions.py", &[answering]));
+    println!("{}", run_javascript(server, &javascript(JAVASCRIPT), "interactions.mjs", &[answering]));
+}
+
+fn speak_as_openai(server: &Server, answering: &str) {
+    let sdk = python_packages(&[("openai", OPENAI_PYTHON)]);
+    println!("{}", run_python(server, &sdk, "of_openai.py", &[answering]));
+    let sdk = javascript_package("openai-js", "openai", OPENAI_JAVASCRIPT);
+    println!("{}", run_javascript(server, &sdk, "of_openai.mjs", &[answering]));
+}
+
+fn talk_from_a_page(server: impl FnOnce() -> Server, answering: &str) {
+    let Some(browser) = browser() else {
+        // Said on stderr itself, where the test's harness does not hold it back.
+        write!(std::io::stderr(), "{NONE}").expect("stderr can be written to");
+        return;
+    };
+    let browser = browser.to_str().expect("a path is UTF-8");
+    println!("{}", run_javascript(&server(), &javascript(JAVASCRIPT), "live_browser.mjs", &[browser, answering]));
 }
 
 fn before_gemini(there: &Server) -> Server {
@@ -135,17 +141,54 @@ fn before(there: &Server, kind: &str, base: &str, models: &str) -> Server {
 }
 
 #[cfg(feature = "embedded-model")]
-#[test]
-fn the_python_sdk_gets_stories_from_the_real_model() {
-    let server = crate::support::server::with_model().set("model.output_tokens_max", "60").up().ready();
+mod with_the_real_model {
+    use super::*;
+    use crate::support::server::{Start, with_model};
+    use crate::support::tls::{ask, connect_self_signed};
+    use crate::support::until;
 
-    println!("{}", run_python(&server, &python(PYTHON), "journey.py", "model"));
-}
+    fn with_short_stories() -> Start {
+        with_model().set("model.output_tokens_max", "60")
+    }
 
-#[cfg(feature = "embedded-model")]
-#[test]
-fn the_javascript_sdk_gets_stories_from_the_real_model() {
-    let server = crate::support::server::with_model().set("model.output_tokens_max", "60").up().ready();
+    #[test]
+    fn the_python_sdk_gets_stories() {
+        let server = with_short_stories().up().ready();
 
-    println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "journey.mjs", "model"));
+        println!("{}", run_python(&server, &python(PYTHON), "journey.py", &["model"]));
+    }
+
+    #[test]
+    fn the_javascript_sdk_gets_stories() {
+        let server = with_short_stories().up().ready();
+
+        println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "journey.mjs", &["model"]));
+    }
+
+    #[test]
+    fn the_sdks_have_interactions() {
+        interact(&with_short_stories().up().ready(), "model");
+    }
+
+    #[test]
+    fn openai_s_own_sdks_are_answered() {
+        speak_as_openai(&with_short_stories().up().ready(), "model");
+    }
+
+    #[test]
+    fn the_sdks_talk_live() {
+        let server = with_short_stories().self_signed().up();
+        until("the model is loaded", || {
+            let mut stream = connect_self_signed(&server).expect("the server takes connections");
+            ask(&mut stream, "/readyz").contains(r#""state":"ready""#)
+        });
+
+        println!("{}", run_python(&server, &python(PYTHON), "live.py", &["model"]));
+        println!("{}", run_javascript(&server, &javascript(JAVASCRIPT), "live.mjs", &["model"]));
+    }
+
+    #[test]
+    fn a_page_in_a_browser_talks_live() {
+        talk_from_a_page(|| with_short_stories().up().ready(), "model");
+    }
 }

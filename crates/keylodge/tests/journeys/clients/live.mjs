@@ -1,11 +1,13 @@
 // What people do with @google/genai's Live API, against a Keylodge that the environment points at.
 //
-// Prints a line for each check and ends at the first that fails.
+// Prints a line for each check and ends at the first that fails. The argument says what answers: `script` (the words
+// are known) or `model` (they are not).
 
 import { GoogleGenAI, Modality } from '@google/genai';
 
 import { check } from './checks.mjs';
 
+const scripted = process.argv[2] === 'script';
 const model = 'gemini-2.0-flash';
 const story = 'Once upon a time.';
 const config = { responseModalities: [Modality.TEXT] };
@@ -47,6 +49,10 @@ function textOf(messages) {
   return parts.map((part) => part.text).join('');
 }
 
+function isSaid(text, messages) {
+  return scripted ? textOf(messages) === text : textOf(messages) !== '';
+}
+
 async function refused(ai, asked) {
   try {
     const { until } = await connect(ai, asked);
@@ -60,10 +66,10 @@ async function talk() {
   const { session, until } = await connect(ai, {});
   session.sendClientContent({ turns, turnComplete: true });
   const messages = await until(isTurn);
-  check('a turn gives text in pieces', textOf(messages) === story && messages.length > 3, messages);
+  check('a turn gives text in pieces', isSaid(story, messages) && messages.length > 3, messages);
   check('the last message has the counts', messages.at(-1).usageMetadata?.responseTokenCount > 0, messages.at(-1));
   session.sendRealtimeInput({ text: 'What is my name?' });
-  check('text can be said in real time', textOf(await until(isTurn)) === 'Your name is Ada.');
+  check('text can be said in real time', isSaid('Your name is Ada.', await until(isTurn)));
   session.close();
 }
 
@@ -73,7 +79,7 @@ async function withToken() {
   const holder = new GoogleGenAI({ apiKey: token.name, httpOptions: { apiVersion: 'v1alpha' } });
   const { session, until } = await connect(holder, {});
   session.sendClientContent({ turns, turnComplete: true });
-  check('a token opens a session', textOf(await until(isTurn)) === story);
+  check('a token opens a session', isSaid(story, await until(isTurn)));
   session.close();
   const said = await refused(holder, {});
   check('and one alone', said.includes('uses'), said);

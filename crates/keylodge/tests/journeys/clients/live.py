@@ -1,14 +1,17 @@
 """What people do with google-genai's Live API, against a Keylodge that speaks TLS with a certificate of its own.
 
-Prints a line for each check and ends at the first that fails. The environment says where Keylodge is and whom to trust.
+Prints a line for each check and ends at the first that fails. The environment says where Keylodge is and whom to trust,
+the argument what answers: `script` (the words are known) or `model` (they are not).
 """
 
 import asyncio
+import sys
 
 from checks import check
 from google import genai
 from google.genai import errors
 
+SCRIPTED = sys.argv[1] == "script"
 MODEL = "gemini-2.0-flash"
 STORY = "Once upon a time."
 TEXT = {"response_modalities": ["TEXT"]}
@@ -28,6 +31,10 @@ def text_of(messages):
     return "".join(message.text or "" for message in messages)
 
 
+def is_said(text, messages):
+    return text_of(messages) == text if SCRIPTED else text_of(messages) != ""
+
+
 async def refused(client, **asked):
     try:
         async with client.aio.live.connect(model=asked.get("model", MODEL), config=TEXT):
@@ -40,12 +47,12 @@ async def talk():
     async with client.aio.live.connect(model=MODEL, config=TEXT) as session:
         await session.send_client_content(turns=says("Write a story."), turn_complete=True)
         messages = await turn(session)
-        check("a turn gives text in pieces", text_of(messages) == STORY and len(messages) > 3, messages)
+        check("a turn gives text in pieces", is_said(STORY, messages) and len(messages) > 3, messages)
         usage = messages[-1].usage_metadata
         counts = usage and usage.prompt_token_count > 0 and usage.response_token_count > 0
         check("the last message has the counts", counts and usage.total_token_count > usage.prompt_token_count, messages)
         await session.send_realtime_input(text="What is my name?")
-        check("text can be said in real time", text_of(await turn(session)) == "Your name is Ada.")
+        check("text can be said in real time", is_said("Your name is Ada.", await turn(session)))
 
 
 async def go_on():
@@ -70,7 +77,7 @@ async def with_token():
     holder = genai.Client(api_key=token.name, http_options={"api_version": "v1alpha"})
     async with holder.aio.live.connect(model=MODEL, config=TEXT) as session:
         await session.send_client_content(turns=says("Write a story."), turn_complete=True)
-        check("a token opens a session", text_of(await turn(session)) == STORY)
+        check("a token opens a session", is_said(STORY, await turn(session)))
     said = await refused(holder)
     check("and one alone", said and "uses" in said, said)
 

@@ -68,9 +68,9 @@ pub(super) fn install(name: &str, installer: impl FnOnce(&Path) -> Command) -> P
 /// Runs a program of `clients/` with Python and this SDK, pointed at the server by the environment alone. Gives what it
 /// printed: its checks.
 #[track_caller]
-pub(crate) fn run_python(server: &Server, sdk: &Path, program: &str, mode: &str) -> String {
+pub(crate) fn run_python(server: &Server, sdk: &Path, program: &str, arguments: &[&str]) -> String {
     let mut python = Command::new("python3");
-    python.arg(client(program)).arg(mode).env("PYTHONPATH", sdk);
+    python.arg(client(program)).args(arguments).env("PYTHONPATH", sdk);
     run(server, python)
 }
 
@@ -84,14 +84,14 @@ pub(crate) fn run_python_as_owner(server: &Server, packages: &Path, program: &st
 
 /// The same with Node. The program is copied to where it finds the SDK as an import.
 #[track_caller]
-pub(crate) fn run_javascript(server: &Server, sdk: &Path, program: &str, mode: &str) -> String {
+pub(crate) fn run_javascript(server: &Server, sdk: &Path, program: &str, arguments: &[&str]) -> String {
     let folder = Folder::new();
     std::os::unix::fs::symlink(sdk.join("node_modules"), folder.path().join("node_modules")).expect("a link is made");
     for file in [program, "checks.mjs"] {
         fs::copy(client(file), folder.path().join(file)).expect("a file can be copied");
     }
     let mut node = Command::new("node");
-    node.arg(folder.path().join(program)).arg(mode);
+    node.arg(folder.path().join(program)).args(arguments);
     run(server, node)
 }
 

@@ -11,6 +11,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
+#[cfg(feature = "embedded-model")]
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -59,42 +61,54 @@ impl Identity {
 
     /// A connection to some address.
     pub(crate) fn connect_to(&self, address: &str) -> io::Result<Stream> {
-        self.shake_hands(TcpStream::connect(address)?)
+        shake_hands(&self.certificate, TcpStream::connect(address)?)
     }
 
     /// A connection to the data plane that says this before TLS begins.
     pub(crate) fn connect_after(&self, server: &Server, first: &[u8]) -> io::Result<Stream> {
         let mut stream = TcpStream::connect(server.address())?;
         stream.write_all(first)?;
-        self.shake_hands(stream)
-    }
-
-    fn shake_hands(&self, mut stream: TcpStream) -> io::Result<Stream> {
-        stream.set_read_timeout(Some(WAIT_MAX))?;
-        let mut tls = ClientConnection::new(self.client(b"http/1.1"), name()).map_err(io::Error::other)?;
-        while tls.is_handshaking() {
-            tls.complete_io(&mut stream)?;
-        }
-        Ok(StreamOwned::new(tls, stream))
+        shake_hands(&self.certificate, stream)
     }
 
     /// A connection that speaks HTTP/2.
     pub(crate) async fn connect_h2(&self, server: &Server) -> http2::SendRequest<String> {
         let stream = tokio::net::TcpStream::connect(server.address()).await.expect("the server takes connections");
-        let stream = TlsConnector::from(self.client(b"h2")).connect(name(), stream).await.expect("hands are shaken");
+        let stream = TlsConnector::from(client(&self.certificate, b"h2"))
+            .connect(name(), stream)
+            .await
+            .expect("hands are shaken");
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
         speak_h2(stream).await
     }
+}
 
-    fn client(&self, protocol: &[u8]) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).expect("the certificate is one");
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let config = config.with_safe_default_protocol_versions().expect("the provider has what they take");
-        let mut config = config.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![protocol.to_vec()];
-        Arc::new(config)
+/// A connection to the data plane by somebody who trusts the certificate that the server made by itself.
+#[cfg(feature = "embedded-model")]
+pub(crate) fn connect_self_signed(server: &Server) -> io::Result<Stream> {
+    let trust = server.trust();
+    let (_, file) = trust.iter().find(|(name, _)| name == "SSL_CERT_FILE").expect("a file is named");
+    let trusted = CertificateDer::from_pem_file(file).expect("the file is a certificate");
+    shake_hands(&trusted, TcpStream::connect(server.address())?)
+}
+
+fn shake_hands(trusted: &CertificateDer<'static>, mut stream: TcpStream) -> io::Result<Stream> {
+    stream.set_read_timeout(Some(WAIT_MAX))?;
+    let mut tls = ClientConnection::new(client(trusted, b"http/1.1"), name()).map_err(io::Error::other)?;
+    while tls.is_handshaking() {
+        tls.complete_io(&mut stream)?;
     }
+    Ok(StreamOwned::new(tls, stream))
+}
+
+fn client(trusted: &CertificateDer<'static>, protocol: &[u8]) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).expect("the certificate is one");
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().expect("the provider has what they take");
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Arc::new(config)
 }
 
 /// Begins HTTP/2 on a connection.
