@@ -8,7 +8,7 @@ use keylodge_api::gemini::{LiveMessage, Setup, camel_case};
 use keylodge_api::proto_json;
 use keylodge_gate::{Charge, Credentials, Pass, Peer};
 use keylodge_rules::quota::Amounts;
-use keylodge_rules::{Refusal, TokenProblem};
+use keylodge_rules::{KeyHash, Refusal, TokenProblem};
 use serde_json::{Map, Value, json};
 
 use super::closing::{Closing, DENIED, ERROR, End, INVALID};
@@ -148,6 +148,14 @@ async fn begin(
     let owner = Owner { key: calling.pass.key(), token: token.map(|token| token.hash), upstream };
     let mut resuming = setup.remove("sessionResumption").map(|asked| Resuming::new(&asked, owner));
     let resumed = resuming.as_mut().map(|resuming| resume(lodge, resuming)).transpose()?.flatten();
+    // Going on is no use of the token that it was begun with; of another one it is.
+    let (history, begins_with) = match (resumed, token) {
+        (Some((history, of)), Some(token)) => (history, (of != Some(token.hash)).then_some(token)),
+        (resumed, token) => (resumed.map(|(history, _)| history).unwrap_or_default(), token),
+    };
+    if let Some(token) = begins_with {
+        may_begin(lodge, token).map_err(|refusal| refused(calling, refusal))?;
+    }
     // Before anything is taken that the connection before may still have.
     let seat = match &resuming {
         Some(resuming) => Some(resuming.conversation.take().await?),
@@ -158,22 +166,21 @@ async fn begin(
         .live
         .place(lodge.limits.live.sessions_max)
         .ok_or_else(|| Closing::new(ERROR, "The server has as many sessions as it takes. Try again later."))?;
-    // Going on is no use of a token.
-    if let (Some(token), None) = (token, &resumed) {
+    if let Some(token) = begins_with {
         begin_with(lodge, token).await.map_err(|refusal| refused(calling, refusal))?;
     }
-    Ok(Begun { setup, model, history: resumed.unwrap_or_default(), resuming, seat, held, place })
+    Ok(Begun { setup, model, history, resuming, seat, held, place })
 }
 
-/// What was said in the session that a client wants to go on with; none where it begins one.
-fn resume(lodge: &Lodge, resuming: &mut Resuming) -> Result<Option<History>, Closing> {
+/// What was said in the session that a client wants to go on with, and its token; none where it begins one.
+fn resume(lodge: &Lodge, resuming: &mut Resuming) -> Result<Option<(History, Option<KeyHash>)>, Closing> {
     let Some(handle) = &resuming.handle else { return Ok(None) };
     let found = lodge.live.memory.find(handle, &resuming.owner, lodge.now());
-    let Resumed { history, conversation, account } = found.ok_or_else(|| {
+    let (Resumed { history, conversation, account }, token) = found.ok_or_else(|| {
         Closing::new(DENIED, "The session to go on with is not known, or its time is over. Begin a new one.")
     })?;
     (resuming.conversation, resuming.account) = (conversation, account);
-    Ok(Some(history))
+    Ok(Some((history, token)))
 }
 
 /// What a client is told of a model that holds no conversations here.
@@ -192,9 +199,14 @@ fn crossed(calling: &Calling<'_>, token: &AuthToken, field: &str) -> Closing {
 
 /// Takes a use of a token for a new session. When this has said yes, it is on disk.
 async fn begin_with(lodge: &Lodge, token: &AuthToken) -> Result<(), Refusal> {
-    let problem = token.on_behalf(Use::Session, lodge.now()).problem;
-    problem.map_or(Ok(()), |problem| Err(token.refusal(problem)))?;
+    may_begin(lodge, token)?;
     crate::auth_tokens::spend(lodge, token).await
+}
+
+/// Whether a token may begin a session now.
+fn may_begin(lodge: &Lodge, token: &AuthToken) -> Result<(), Refusal> {
+    let problem = token.on_behalf(Use::Session, lodge.now()).problem;
+    problem.map_or(Ok(()), |problem| Err(token.refusal(problem)))
 }
 
 /// Reads the first message. Fields that nobody here knows are a mistake only if it is we who answer: at an upstream they

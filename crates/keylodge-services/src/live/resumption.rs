@@ -23,16 +23,25 @@ const KEPT: i64 = 2 * 60 * 60 * 1_000_000;
 const HANDLES_MAX: usize = 10_000;
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Who may go on with a session, and where.
+/// Who has a session, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
     pub(super) key: KeyUid,
-    /// The token that began it, which alone goes on with it: going on is no use, so another token would get a session more
-    /// than it has uses, and tokens of one key are in the hands of people who are not to read each other's.
+    /// The token that it was begun with, or gone on with last.
     pub(super) token: Option<KeyHash>,
     /// The upstream that has it, by its name; none where what was said is kept here. A handle means nothing anywhere else,
     /// and nobody else need see it.
     pub(super) upstream: Option<Arc<str>>,
+}
+
+impl Owner {
+    /// Whether a client of this description may go on with a session of this owner: one with the same key, or with a token
+    /// of it where a token began. Tokens end sooner than sessions, so a client has another one by then; whether Google
+    /// takes it is UNCONFIRMED.
+    fn shares_with(&self, client: &Self) -> bool {
+        let of = |owner: &Self| (owner.key, owner.token.is_some(), owner.upstream.clone());
+        of(self) == of(client)
+    }
 }
 
 /// A session that can go on.
@@ -85,11 +94,12 @@ impl Memory {
         kept.insert(handle, owner, resumed, until);
     }
 
-    /// The session with this handle, if its owner asks in time.
-    pub(super) fn find(&self, handle: &str, owner: &Owner, now: Timestamp) -> Option<Resumed> {
+    /// The session with this handle and the token that it is of, if somebody asks in time who may go on with it.
+    pub(super) fn find(&self, handle: &str, client: &Owner, now: Timestamp) -> Option<(Resumed, Option<KeyHash>)> {
         let kept = self.lock();
         let session = kept.by_handle.get(handle)?;
-        (session.owner == *owner && session.until > now).then(|| session.resumed.clone())
+        let is_theirs = session.owner.shares_with(client) && session.until > now;
+        is_theirs.then(|| (session.resumed.clone(), session.owner.token))
     }
 
     /// Forgets a handle that another has taken the place of.
@@ -192,10 +202,10 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_is_good_for_the_token_and_at_the_upstream_that_it_came_from_alone() {
+    fn a_handle_is_good_for_the_key_or_its_tokens_and_at_the_upstream_that_it_came_from_alone() {
         let token = |which: u8| Owner { token: Some(KeyHash::from_bytes([which; 32])), ..owner(1) };
         let upstream = |name: &str| Owner { upstream: Some(name.into()), ..token(1) };
-        let all = [owner(1), owner(2), token(1), token(2), upstream("a"), upstream("b")];
+        let all = [owner(1), owner(2), token(1), upstream("a"), upstream("b")];
         for kept in &all {
             let memory = Memory::default();
             memory.keep("h".into(), kept.clone(), said(10), NOW);
@@ -204,6 +214,11 @@ mod tests {
                 assert_eq!(memory.find("h", asks, NOW).is_some(), asks == kept, "{asks:?} {kept:?}");
             }
         }
+
+        let memory = Memory::default();
+        memory.keep("h".into(), token(1), said(10), NOW);
+        let of = |client| memory.find("h", &client, NOW).and_then(|(_, token)| token);
+        assert_eq!((of(token(1)), of(token(2))), (token(1).token, token(1).token));
     }
 
     #[test]

@@ -69,19 +69,43 @@ async fn a_session_goes_on_although_nobody_reads_the_connection_before() {
 }
 
 #[tokio::test]
-async fn a_handle_of_a_token_s_session_is_good_for_that_token_alone() {
+async fn the_key_itself_does_not_go_on_with_the_session_of_a_token() {
+    let house = House::with_script(SCRIPT).await;
+    let token = house.make_token(&json!({})).await;
+    let mut client = house.session_of(&token).await;
+    client.set_up(&resumable()).await;
+    let handle = client.handle().await;
+
+    let mut stranger = house.connect(SERVICE, &[("x-goog-api-key", &house.key)]).await;
+    stranger.say(&setup(&handle)).await;
+
+    let (code, reason) = stranger.closed().await;
+    assert!(code == 1008 && reason.contains("not known"), "{code} {reason}");
+    assert_eq!(client.ask("Hi").await.0, "Hello.", "and the session is where it was");
+}
+
+#[tokio::test]
+async fn another_token_of_the_key_goes_on_with_a_session_for_a_use_of_its_own() {
     let house = House::with_script(SCRIPT).await;
     let (one, other) = (house.make_token(&json!({})).await, house.make_token(&json!({})).await);
     let mut client = house.session_of(&one).await;
     client.set_up(&resumable()).await;
     let handle = client.handle().await;
 
-    let with_key = house.connect(SERVICE, &[("x-goog-api-key", &house.key)]).await;
-    for mut stranger in [house.session_of(&other).await, with_key] {
-        stranger.say(&setup(&handle)).await;
-        let (code, reason) = stranger.closed().await;
-        assert!(code == 1008 && reason.contains("not known"), "{code} {reason}");
+    let mut next = house.session_of(&other).await;
+    next.set_up(&handle).await;
+    assert_eq!(client.closed().await.0, 1000);
+    let handle = next.handle().await;
+
+    let spent = house.make_token(&json!({})).await;
+    house.session_of(&spent).await.set_up(&json!({})).await;
+    for spent in [&spent, &one] {
+        let mut refused = house.session_of(spent).await;
+        refused.say(&setup(&handle)).await;
+        let (code, reason) = refused.closed().await;
+        assert!(code == 1008 && reason.contains("uses"), "{code} {reason}");
     }
-    assert_eq!(client.ask("Hi").await.0, "Hello.", "and the session is where it was");
-    house.session_of(&other).await.set_up(&json!({})).await;
+    assert_eq!(next.ask("Hi").await.0, "Hello.", "whoever is refused takes nothing over");
+    let mut again = house.session_of(&other).await;
+    again.set_up(&handle).await;
 }
