@@ -7,7 +7,7 @@ use crate::support::{
 };
 
 /// Revisions that no gate needs, more than one look takes in.
-const MANY: u64 = 10_000;
+const MANY: u64 = 1_000;
 
 /// Lets so many revisions go by of which gates need nothing.
 async fn let_go_by(kept: &Kept, revisions: u64) {
