@@ -25,8 +25,12 @@ const AFTER_SECOND_MICROS: i64 = 20_000;
 /// How often accounts of which nothing is counted any more are dropped.
 const SWEEP_EVERY: u32 = 60;
 
-/// How often old rows become coarser.
+/// How often old rows become coarser, and how long the clock must have been steady then.
 const ROLL_EVERY: u32 = 3600;
+
+/// How far the clock may go from one time to the next, ahead or back, in microseconds: five minutes. Times are a second
+/// apart, and more only where the file is slow or the process was stopped.
+const CLOCK_STEP_MICROS_MAX: u64 = 5 * 60 * 1_000_000;
 
 /// How many rows wait at most while they cannot be written. More are lost, and the log says so.
 const WAITING_MAX: usize = 200_000;
@@ -101,12 +105,14 @@ fn empty<T>(list: &mut Vec<T>) {
 pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
     let mut failing = false;
     let mut folded = minute(&lodge);
+    let mut clock = SteadyClock { last: lodge.now(), rounds: 0 };
     for round in 1_u32.. {
         let stopping = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => true,
             () = tokio::time::sleep(to_next_second(lodge.now())) => false,
         };
-        let done = write_and_fold(&lodge, round, &mut folded, stopping).await;
+        let is_roll_due = clock.is_roll_due(lodge.now());
+        let done = write_and_fold(&lodge, round, &mut folded, is_roll_due, stopping).await;
         // One line when it begins to fail and one when it is over, not one a second.
         match &done {
             Err(error) if !failing => {
@@ -127,7 +133,13 @@ pub async fn run(lodge: Lodge, mut stop: watch::Receiver<bool>) {
 
 /// `folded` is the minute up to which usage was folded. It is folded when a minute is over, by the clock and not by rounds,
 /// so that it stays half a minute apart from writing who used which key: both take memory.
-async fn write_and_fold(lodge: &Lodge, round: u32, folded: &mut i64, stopping: bool) -> Result<(), StoreError> {
+async fn write_and_fold(
+    lodge: &Lodge,
+    round: u32,
+    folded: &mut i64,
+    is_roll_due: bool,
+    stopping: bool,
+) -> Result<(), StoreError> {
     write(lodge).await?;
     let minute = minute(lodge);
     if round.is_multiple_of(SWEEP_EVERY) {
@@ -137,10 +149,33 @@ async fn write_and_fold(lodge: &Lodge, round: u32, folded: &mut i64, stopping: b
         lodge.meter.fold(minute).await?;
         *folded = minute;
     }
-    if round.is_multiple_of(ROLL_EVERY) {
+    if is_roll_due {
         lodge.meter.roll(lodge.now()).await?;
     }
     Ok(())
+}
+
+/// What tells when the clock can be believed about what is old. To forget cannot be undone, and a clock may be far ahead
+/// for a while: that of a virtual machine that was resumed, for one, until somebody corrects it. So nothing is rolled up
+/// but after an hour in which it went evenly; one that is wrong for longer is believed.
+struct SteadyClock {
+    last: Timestamp,
+    /// How often it went evenly, since it last did not or rows were rolled up.
+    rounds: u32,
+}
+
+impl SteadyClock {
+    /// Looks at the clock, once each round.
+    fn is_roll_due(&mut self, now: Timestamp) -> bool {
+        let step = now.micros().abs_diff(self.last.micros());
+        self.last = now;
+        self.rounds = if step > CLOCK_STEP_MICROS_MAX { 0 } else { self.rounds + 1 };
+        let is_due = self.rounds == ROLL_EVERY;
+        if is_due {
+            self.rounds = 0;
+        }
+        is_due
+    }
 }
 
 /// How long it is until the next time to write: a moment after the clock's second begins. What is written then is nearly
@@ -229,4 +264,33 @@ fn lease_of(row: &LedgerRow) -> Option<LeaseRow> {
         holder,
         lease: Lease { counter, period: Period(row.period), used: row.granted, granted: row.granted },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In which rounds rows are rolled up, where the clock shows so many seconds more than the rounds that have been.
+    fn rolls(rounds: i64, ahead: impl Fn(i64) -> i64) -> Vec<i64> {
+        let at = |round: i64| Timestamp::from_micros((1_700_000_000 + round + ahead(round)) * 1_000_000);
+        let mut clock = SteadyClock { last: at(0), rounds: 0 };
+        (1..=rounds).filter(|round| clock.is_roll_due(at(*round))).collect()
+    }
+
+    #[test]
+    fn rows_are_rolled_up_once_an_hour() {
+        assert_eq!(rolls(10_000, |_| 0), [3600, 7200]);
+        assert_eq!(rolls(4_000, |round| round / 60 * 90), [3600], "some waiting is no jump");
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_within_the_hour_rolls_nothing_up() {
+        let year = 365 * 24 * 3600;
+        assert_eq!(rolls(10_000, |round| if (3_000..6_000).contains(&round) { year } else { 0 }), [9600]);
+        assert_eq!(
+            rolls(4_000, |round| if round < 2_000 { year } else { 0 }),
+            [0; 0],
+            "nor one that was so from the start"
+        );
+    }
 }

@@ -8,6 +8,7 @@ use sqlx::{QueryBuilder, Sqlite, Transaction};
 use super::Meter;
 use super::dictionary::{AT_ONCE, is_full};
 use super::merge::KeyOf;
+use super::roll::MINUTES_OF_DAY;
 use super::row::Columns;
 use crate::StoreError;
 
@@ -19,7 +20,9 @@ pub(super) async fn put(tx: &mut Transaction<'static, Sqlite>, keys: &[(KeyOf, i
         sql.push_values(chunk, |mut tuple, (key, minute)| {
             tuple.push_bind(key.uid.to_vec()).push_bind(key.project).push_bind(minute);
         });
-        sql.push(" ON CONFLICT DO UPDATE SET minute = max(minute, excluded.minute) RETURNING id, uid, project");
+        // A minute that is far after one that comes now was noted by a clock that was wrong then.
+        sql.push(" ON CONFLICT DO UPDATE SET minute = CASE WHEN minute > excluded.minute + ").push(MINUTES_OF_DAY);
+        sql.push(" THEN excluded.minute ELSE max(minute, excluded.minute) END RETURNING id, uid, project");
         let mut of_chunk = HashMap::with_capacity(chunk.len());
         let rows = sql.build().persistent(is_full(chunk)).fetch_all(&mut **tx).await?;
         for row in &rows {

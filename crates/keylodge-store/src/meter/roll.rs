@@ -3,6 +3,9 @@
 //! Two marks say how far that is. Below `rounded_to` usage is written by the hour, also what comes late; it is set first.
 //! Then the rows below it move, some minutes at a time, so that nobody waits long for the write lock and totals are true
 //! at any moment. When all have moved, `rolled_to` follows; until then the next roll goes on from there.
+//!
+//! Both follow the clock back as well as ahead: where it once showed a time that was far ahead, marks that stayed there
+//! would keep everything since by the hour, and roll nothing up, until that time comes.
 
 use keylodge_rules::Timestamp;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
@@ -16,7 +19,7 @@ use crate::StoreError;
 /// How many minutes move in one transaction.
 const MINUTES_AT_ONCE: i64 = 10;
 
-const MINUTES_OF_DAY: i64 = 24 * 60;
+pub(super) const MINUTES_OF_DAY: i64 = 24 * 60;
 const MICROS_OF_MINUTE: i64 = 60 * 1_000_000;
 
 /// What came of rolling up.
@@ -40,9 +43,10 @@ pub(super) async fn mark(tx: &mut Transaction<'static, Sqlite>, name: &'static s
     Columns::of("marks", &row).integer("minute")
 }
 
-async fn set_mark(tx: &mut Transaction<'static, Sqlite>, name: &'static str, minute: i64) -> Result<(), StoreError> {
-    let update = sqlx::query("UPDATE marks SET minute = max(minute, ?) WHERE name = ?").bind(minute).bind(name);
-    update.execute(&mut **tx).await?;
+/// Minutes before `end` are to become hours; those from there on are not, also where a mark said so.
+async fn begin_at(tx: &mut Transaction<'static, Sqlite>, end: i64) -> Result<(), StoreError> {
+    let update = "UPDATE marks SET minute = CASE name WHEN 'rounded_to' THEN ?1 ELSE min(minute, ?1) END";
+    sqlx::query(update).bind(end).execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -57,7 +61,8 @@ impl Meter {
     /// them alone. Totals over whole hours (UTC) stay what they are. It folds all that is pending, and is meant to be
     /// called once an hour; if it was not for long, or died in the middle, the next call makes up for it.
     ///
-    /// A clock that shows a time far ahead forgets what is not old; it is the caller's to mistrust it.
+    /// A clock that shows a time far ahead makes hours of what is not old, which the next call ends, and forgets it, which
+    /// nothing brings back; it is the caller's to mistrust it.
     ///
     /// # Errors
     /// When the database does not answer. Then part of it may be done, and the next call goes on.
@@ -70,7 +75,7 @@ impl Meter {
 
     async fn make_hours(&self, end: i64) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        set_mark(&mut tx, "rounded_to", end).await?;
+        begin_at(&mut tx, end).await?;
         let mut next = mark(&mut tx, "rolled_to").await?;
         tx.commit().await?;
         let mut moved = 0;
@@ -81,7 +86,7 @@ impl Meter {
             );
             let row = row.bind(next).bind(end).fetch_one(&mut *tx).await?;
             let Some(first) = Columns::of("usage", &row).optional("minute")? else {
-                set_mark(&mut tx, "rolled_to", end).await?;
+                sqlx::query("UPDATE marks SET minute = ? WHERE name = 'rolled_to'").bind(end).execute(&mut *tx).await?;
                 tx.commit().await?;
                 return Ok(moved);
             };

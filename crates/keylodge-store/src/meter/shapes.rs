@@ -7,7 +7,7 @@ use keylodge_rules::{KeyUid, ProjectNumber};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
-use super::dictionary::{AT_ONCE, is_full};
+use super::dictionary::{AT_ONCE, HOURS_BACK, is_full};
 use super::merge::{Seen, ShapeKey};
 use super::row::{Columns, address_bytes, project_number, signed};
 use super::{COUNT_MAX, CallerFacts, Meter, roll};
@@ -70,7 +70,8 @@ pub struct Shapes {
     pub left_out: u64,
 }
 
-/// Adds to the shapes of some hours; where there are more than `max` now, the oldest hours go.
+/// Adds to the shapes of some hours; where there are more than `max` now, the oldest hours go. Before them go hours that
+/// are more than a day after what comes now: a clock that was wrong then noted them, and they would stay the newest.
 pub(super) async fn put(
     tx: &mut Transaction<'static, Sqlite>,
     shapes: &[(ShapeKey, Seen)],
@@ -109,14 +110,20 @@ pub(super) async fn put(
         .execute(&mut **tx)
         .await?;
     }
+    let Some((newest, _)) = left_out.last_key_value() else { return Ok(()) };
     let gone = sqlx::query(
         "DELETE FROM shape_hours WHERE hour IN (
-             SELECT hour FROM (SELECT hour, sum(shapes) OVER (ORDER BY hour DESC) AS up_to_here FROM shape_hours)
-             WHERE up_to_here > ?)",
+             SELECT hour FROM (
+                 SELECT hour, sum(shapes) OVER (ORDER BY hour > ?, hour DESC) AS up_to_here FROM shape_hours)
+             WHERE up_to_here > ?)
+         RETURNING hour",
     );
-    if gone.bind(i64::from(max)).execute(&mut **tx).await?.rows_affected() > 0 {
-        let oldest = "DELETE FROM shapes WHERE hour < coalesce((SELECT min(hour) FROM shape_hours), ?)";
-        sqlx::query(oldest).bind(i64::MAX).execute(&mut **tx).await?;
+    let gone = gone.bind(newest + HOURS_BACK).bind(i64::from(max)).fetch_all(&mut **tx).await?;
+    for row in &gone {
+        let hour: i64 = Columns::of("shape_hours", row).integer("hour")?;
+        sqlx::query("DELETE FROM shapes WHERE hour = ?").bind(hour).execute(&mut **tx).await?;
+    }
+    if !gone.is_empty() {
         roll::forget_callers(tx).await?;
     }
     Ok(())

@@ -130,6 +130,23 @@ async fn the_oldest_hours_of_shapes_make_room_and_their_texts_go_after_a_day() {
 }
 
 #[tokio::test]
+async fn hours_that_a_clock_far_ahead_noted_make_room_before_the_oldest() {
+    let kept = of_shapes(40).await;
+    let year = 365 * 24;
+    for hour in [-1, year, year + 1, year + 2, year + 3, 0, 1] {
+        let calls = (0..10).map(|at| CallRow { minute: NOON + hour * 60, ..with_client(1, at) });
+        kept.append(calls.collect()).await;
+        kept.meter.fold(i64::MAX).await.unwrap();
+    }
+
+    let query = ShapeQuery { to: i64::MAX, size: 1000, ..ShapeQuery::default() };
+    let rows = kept.meter.shapes(&query).await.unwrap().rows;
+    let of = |hour: i64| rows.iter().filter(|row| row.hour == NOON + hour * 60).count();
+    assert_eq!([0, 1, year + 2, year + 3].map(of), [10; 4]);
+    assert_eq!(kept.rows("shapes").await, 40);
+}
+
+#[tokio::test]
 async fn a_smaller_bound_holds_from_the_next_fold_on() {
     let kept = of_shapes(400).await;
     kept.append((0..100).map(|at| with_client(1, at)).collect()).await;

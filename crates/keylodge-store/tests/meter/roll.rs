@@ -56,6 +56,34 @@ async fn rolling_up_twice_is_rolling_up_once() {
 }
 
 #[tokio::test]
+async fn what_a_clock_far_ahead_rolled_up_does_not_stop_the_next_minutes_nor_the_next_roll() {
+    let kept = filled().await;
+    kept.meter.roll(at(NOON + 300 * DAY)).await.unwrap();
+    kept.meter.roll(at(NOON + 120)).await.unwrap();
+
+    kept.append(vec![call_at(NOON + 130), call_at(NOON + 131)]).await;
+
+    assert_eq!(minutes(&kept).await, [NOON - 60, NOON, NOON + 60, NOON + 130, NOON + 131]);
+    let rolled = kept.meter.roll(at(NOON + 180 + 7 * DAY)).await.unwrap();
+    assert_eq!(rolled, Rolled { minute_rows: 2, forgotten_rows: 0 });
+    assert_eq!(kept.calls().await, 362);
+}
+
+#[tokio::test]
+async fn the_last_use_that_a_clock_far_ahead_noted_is_mended_by_the_next_use() {
+    let kept = Kept::empty().await;
+    for (minute, last) in [
+        (NOON + 900 * DAY, NOON + 900 * DAY),
+        (NOON, NOON),
+        // A little behind is what late batches are.
+        (NOON - 3, NOON),
+    ] {
+        kept.append(vec![call_at(minute)]).await;
+        assert_eq!(kept.meter.last_used(&key(1)).await.unwrap(), Some(last));
+    }
+}
+
+#[tokio::test]
 async fn what_comes_after_its_hour_was_rolled_up_becomes_part_of_the_hour() {
     let kept = filled().await;
     kept.meter.roll(at(NOON + 90 + 7 * DAY)).await.unwrap();
