@@ -73,8 +73,10 @@ const NAMES: &[&str] = &[
 ];
 
 /// The same of parameters in a URL alone: elsewhere these words mean other things.
-const PARAMETERS: &[&str] =
-    &["key", "sig", "signature", "token", "uploadid", "xgoogcredential", "xgoogsignature", "xgoogsecuritytoken"];
+const PARAMETERS: &[&str] = &["accesskeyid", "awsaccesskeyid", "key", "sig", "token", "uploadid"];
+
+/// How names of parameters end that sign a URL for whoever has it: `X-Amz-Signature`, `X-Goog-Credential` and their like.
+const SIGNING: &[&str] = &["signature", "credential", "securitytoken"];
 
 /// The places of all that looks like a secret, in order and apart from each other. One pass, whatever the text.
 #[must_use]
@@ -105,7 +107,8 @@ pub fn names_a_secret(name: &str) -> bool {
 #[must_use]
 pub fn is_secret_parameter(name: &str) -> bool {
     let plain = plain(name.as_bytes());
-    NAMES.contains(&&*plain) || PARAMETERS.contains(&&*plain)
+    let is_any = |names: &[&str]| names.contains(&&*plain);
+    is_any(NAMES) || is_any(PARAMETERS) || SIGNING.iter().any(|end| plain.ends_with(end))
 }
 
 fn of_kind(text: &[u8], at: usize) -> Option<Range<usize>> {
@@ -160,9 +163,16 @@ fn private_key(text: &[u8], at: usize) -> Option<Range<usize>> {
     Some(at..tail)
 }
 
-/// The value of a parameter in a URL or in a form.
+/// The value of a parameter in a URL, also behind its `#`, or in a form. A `;` may stand between parameters, as it does at
+/// the end of `&amp;`, and may be part of a value: so one begins a parameter and ends none.
 fn parameter(text: &[u8], at: usize) -> Option<Range<usize>> {
-    let is_begin = at == 0 || matches!(text[at - 1], b'?' | b'&' | b'\n');
+    let is_begin = at == 0
+        || match text[at - 1] {
+            b'?' | b'&' | b'\n' => true,
+            // In plain text a blank follows them.
+            b'#' | b';' => !text[at].is_ascii_whitespace(),
+            _ => false,
+        };
     if !is_begin {
         return None;
     }
@@ -241,6 +251,19 @@ mod tests {
         check("https://x.example/v1?alt=sse&key=abc&b=1", &["abc"]);
         check("?%24key=abc#top", &["abc"]);
         check("see https://x.example/?access_token=abc, please", &["abc,"]);
+        check("https://x.example/#access_token=abc&state=1", &["abc"]);
+        check("https://x.example/?a=1&amp;sig=ab%2Bc&amp;b=2", &["ab%2Bc"]);
+        check("https://x.example/?a=1;token=ab;c", &["ab;c"]);
+        check(
+            "https://b.example/o?X-Amz-Credential=AK%2Fs3&X-Amz-Date=1&X-Amz-Security-Token=Fw&X-Amz-Signature=9f2c",
+            &["AK%2Fs3", "Fw", "9f2c"],
+        );
+        check("https://b.example/o?GoogleAccessId=me&Expires=1&Signature=ab%3D", &["ab%3D"]);
+        check(
+            "https://b.example/o?X-Goog-Credential=me&X-Goog-Signature=9f2c&x-oss-signature=77",
+            &["me", "9f2c", "77"],
+        );
+        check("if (a#b) { x = 1; key=2 } # token=3", &[]);
         check("client_secret=a&code=b&refresh_token=c", &["a", "c"]);
         check("Authorization: Bearer abcdefghijklmnop1234", &["abcdefghijklmnop1234"]);
         for name in ["apiKey", "api_key", "X-Goog-Api-Key", "Set-Cookie", "access_token", "privateKey"] {
