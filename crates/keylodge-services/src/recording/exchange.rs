@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use http::{HeaderMap, HeaderName, header};
 use serde_json::Value;
 
+use super::events;
 use super::scrub::Scrubber;
 
 /// One call.
@@ -150,7 +151,10 @@ impl Body {
                 return Self::Json(scrubber.value(value));
             }
         }
-        let pieces = scrubber.pieces(pieces).into_iter().filter(|piece| !piece.is_empty()).collect::<Vec<_>>();
+        let pieces = events::scrubbed(scrubber.pieces(pieces), scrubber)
+            .into_iter()
+            .filter(|piece| !piece.is_empty())
+            .collect::<Vec<_>>();
         let Ok(whole) = String::from_utf8(pieces.concat()) else { return Self::Bytes(pieces) };
         let mut rest = &*whole;
         let mut end = 0;

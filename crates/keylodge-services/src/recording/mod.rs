@@ -20,7 +20,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | `exchange` | what is kept of a call |
-//! | `scrub` | secrets taken out |
+//! | `scrub`, `events` | secrets taken out, also where several events of a stream say one |
 //! | `file` | a recording as text |
 //! | `matching` | which recorded request a request is, or where it differs |
 //! | `shape`, `contract` | what answers promise of the next, and whether it keeps that |
@@ -30,6 +30,7 @@
 //! Websockets are not recorded.
 
 mod contract;
+mod events;
 mod exchange;
 mod file;
 mod matching;

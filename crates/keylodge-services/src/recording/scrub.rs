@@ -2,7 +2,8 @@
 //!
 //! A secret is what looks like one ([`find_secrets`]), what stands under a name that says so, and the texts that are known:
 //! our credentials at the upstream. It is looked for in every text, in names of fields, behind escapes of JSON and of URLs,
-//! and across the pieces of a stream. What is base64 inside of a text, or encrypted, is not looked into.
+//! across the pieces of a stream, and across its events ([`events`](super::events)). What is base64 inside of a text, or
+//! encrypted, is not looked into.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -162,13 +163,13 @@ fn hidden(value: Value) -> Value {
 }
 
 /// Something to be replaced.
-struct Edit {
-    range: Range<usize>,
-    by: String,
+pub(super) struct Edit {
+    pub(super) range: Range<usize>,
+    pub(super) by: String,
 }
 
 /// Replaces in a text that is in pieces. The edits are in order and apart.
-fn edited(pieces: Vec<Vec<u8>>, edits: &[Edit]) -> Vec<Vec<u8>> {
+pub(super) fn edited(pieces: Vec<Vec<u8>>, edits: &[Edit]) -> Vec<Vec<u8>> {
     let mut edits = edits.iter().peekable();
     let mut begin = 0;
     let piece = |piece: Vec<u8>| {
