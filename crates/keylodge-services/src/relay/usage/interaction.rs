@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::clamp::{edited, is_cap, is_config, number};
+use super::clamp::{edited, is_config, number};
 use super::json::{Cursor, Unreadable};
-use super::worst_case::{CALL_TOKENS, Caps, IMAGE_TOKENS_MAX, TURN_TOKENS, WorstCase, is_image};
+use super::weight::Weight;
+use super::worst_case::{IMAGE_TOKENS_MAX, WorstCase, is_image};
 
 /// A request to make an interaction, as far as its way depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,16 +117,13 @@ fn field(name: &[u8]) -> Option<usize> {
 /// # Errors
 /// The body is not a JSON object.
 pub fn worst_case_of_interaction(body: &[u8]) -> Result<WorstCase, Unreadable> {
-    let mut seen = Seen { body, input: Some(CALL_TOKENS), caps: Caps::default() };
+    let mut seen = Seen { weight: Weight::new(body) };
     Cursor::new(body)?.object(|value, name| seen.field(value, name));
-    let Seen { input, caps, .. } = seen;
-    Ok(WorstCase { input_tokens_max: input, output_cap: caps.most, candidates: 1 })
+    Ok(seen.weight.worst_case(1))
 }
 
 struct Seen<'body> {
-    body: &'body [u8],
-    input: Option<u64>,
-    caps: Caps,
+    weight: Weight<'body>,
 }
 
 impl Seen<'_> {
@@ -141,7 +139,7 @@ impl Seen<'_> {
             | b"continuationToken"
             | b"environment" => {
                 if !value.is_nothing() {
-                    self.input = None;
+                    self.weight.unknown();
                 }
             }
             // They are no part of the prompt.
@@ -156,14 +154,14 @@ impl Seen<'_> {
             | b"service_tier"
             | b"serviceTier"
             | b"webhook_config" => {}
-            _ => self.named(value, name),
+            _ => self.weight.named(value, name),
         }
     }
 
     /// A text, a content, a step, or a list of such.
     fn said(&mut self, value: &mut Cursor<'_>) {
         if !value.is_object() && !value.is_array() {
-            return self.weigh(value);
+            return self.weight.weigh(value);
         }
         value.elements(|item| {
             if item.is_object() {
@@ -175,82 +173,59 @@ impl Seen<'_> {
     }
 
     fn item(&mut self, item: &mut Cursor<'_>) {
-        self.add(TURN_TOKENS);
+        self.weight.turn();
         let (mut is_image_content, mut kinds, mut images, mut data) = (false, 0u32, 0u32, 0);
         item.object(|value, name| match name {
             b"type" => {
                 let place = value.skip();
-                is_image_content = &self.body[place] == b"\"image\"";
+                is_image_content = &self.weight.body[place] == b"\"image\"";
             }
             b"mime_type" | b"mimeType" => {
                 let place = value.skip();
                 kinds += 1;
-                images += u32::from(is_image(&self.body[place]));
+                images += u32::from(is_image(&self.weight.body[place]));
             }
             b"data" => data += value.weigh(),
             // Whose length nobody here knows.
             b"uri" => {
                 if !value.is_nothing() {
-                    self.input = None;
+                    self.weight.unknown();
                 }
             }
             b"content" | b"summary" => self.said(value),
             // What a function gave may have contents in it; an object is its own words.
             b"result" if value.is_array() => self.said(value),
-            _ => self.named(value, name),
+            _ => self.weight.named(value, name),
         });
         // Where two kinds are given, or none that fits, nobody knows what it is read as.
         let is_image = data > 0 && is_image_content && kinds == images;
-        self.add(if is_image { IMAGE_TOKENS_MAX } else { data });
+        self.weight.add(if is_image { IMAGE_TOKENS_MAX } else { data });
     }
 
     /// A function of the caller's, or a tool of the server's own that reads who knows what.
     fn tool(&mut self, tool: &mut Cursor<'_>) {
         if !tool.is_object() {
-            return self.weigh(tool);
+            return self.weight.weigh(tool);
         }
         let mut is_function = false;
         let start = tool.at();
         tool.object(|value, name| {
             if name == b"type" {
                 let place = value.skip();
-                is_function = &self.body[place] == b"\"function\"";
+                is_function = &self.weight.body[place] == b"\"function\"";
             }
         });
-        self.add((tool.at() - start) as u64);
+        self.weight.add((tool.at() - start) as u64);
         if !is_function {
-            self.input = None;
+            self.weight.unknown();
         }
     }
 
     /// Only the spelling with underscores is Google's here. A cap in another one may be read by nobody, so it is none.
     fn config(&mut self, config: &mut Cursor<'_>, is_read: bool) {
-        if !config.is_object() {
-            self.caps.add(None);
-            return self.weigh(config);
-        }
-        let mut caps = Caps::default();
-        config.object(|value, name| {
-            let place = value.at();
-            self.named(value, name);
-            if is_cap(name) {
-                let is_read = is_read && name == b"max_output_tokens";
-                caps.add(number(&self.body[place..value.at()]).filter(|_| is_read));
-            }
+        self.weight.config(config, |name, said| match name {
+            b"max_output_tokens" if is_read => number(said),
+            _ => None,
         });
-        self.caps.add(caps.most);
-    }
-
-    fn named(&mut self, value: &mut Cursor<'_>, name: &[u8]) {
-        self.add(name.len() as u64);
-        self.weigh(value);
-    }
-
-    fn weigh(&mut self, value: &mut Cursor<'_>) {
-        self.add(value.weigh());
-    }
-
-    fn add(&mut self, tokens: u64) {
-        self.input = self.input.map(|input| input.saturating_add(tokens));
     }
 }

@@ -25,6 +25,7 @@ mod json;
 mod names;
 mod reader;
 mod rename;
+mod weight;
 mod worst_case;
 
 pub use clamp::{clamp_interaction, clamp_output};

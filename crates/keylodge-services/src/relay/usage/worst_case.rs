@@ -2,14 +2,11 @@
 
 use super::clamp::{is_cap, is_config, number};
 use super::json::{Cursor, Unreadable};
+use super::weight::Weight;
 
 /// The most tokens that an image becomes: Google scales images to 3072 × 3072 at most and cuts them into tiles of 768 ×
 /// 768, so 16 tiles and the whole once more, 258 tokens each. Models of the third generation take at most 2,240.
 pub const IMAGE_TOKENS_MAX: u64 = 17 * 258;
-
-/// What the chat template adds: marks around a call and around each of its turns.
-pub(super) const CALL_TOKENS: u64 = 16;
-pub(super) const TURN_TOKENS: u64 = 8;
 
 /// The most that a call can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,33 +34,16 @@ pub struct WorstCase {
 /// The body is not a JSON object.
 pub fn worst_case(body: &[u8]) -> Result<WorstCase, Unreadable> {
     let mut top = Cursor::new(body)?;
-    let mut seen = Seen { body, input: Some(CALL_TOKENS), caps: Caps::default(), candidates: 1 };
+    let mut seen = Seen { weight: Weight::new(body), candidates: 1 };
     top.object(|value, name| seen.field(value, name));
-    let Seen { input, caps, candidates, .. } = seen;
-    Ok(WorstCase { input_tokens_max: input, output_cap: caps.most, candidates })
+    let Seen { weight, candidates } = seen;
+    Ok(weight.worst_case(candidates))
 }
 
 /// What was seen so far.
 struct Seen<'body> {
-    body: &'body [u8],
-    input: Option<u64>,
-    caps: Caps,
+    weight: Weight<'body>,
     candidates: u64,
-}
-
-/// The caps of several configurations.
-#[derive(Default)]
-pub(super) struct Caps {
-    pub(super) most: Option<u64>,
-    /// Whether one of them sets none.
-    is_open: bool,
-}
-
-impl Caps {
-    pub(super) fn add(&mut self, cap: Option<u64>) {
-        self.is_open |= cap.is_none();
-        self.most = if self.is_open { None } else { self.most.max(cap) };
-    }
 }
 
 impl Seen<'_> {
@@ -77,49 +57,49 @@ impl Seen<'_> {
             _ if is_config(name) => self.config(value),
             b"cachedContent" | b"cached_content" | b"continuationToken" | b"continuation_token" => {
                 if !value.is_nothing() {
-                    self.input = None;
+                    self.weight.unknown();
                 }
             }
             // They are no part of the prompt.
             b"model" | b"labels" | b"safetySettings" | b"safety_settings" | b"serviceTier" | b"service_tier"
             | b"store" => {}
-            _ => self.weigh(value),
+            _ => self.weight.weigh(value),
         }
     }
 
     /// One of several texts to embed.
     fn request(&mut self, request: &mut Cursor<'_>) {
         if !request.is_object() {
-            return self.weigh(request);
+            return self.weight.weigh(request);
         }
         request.object(|value, name| match name {
             b"content" => self.content(value),
             b"model" => {}
-            _ => self.weigh(value),
+            _ => self.weight.weigh(value),
         });
     }
 
     fn content(&mut self, content: &mut Cursor<'_>) {
         if !content.is_object() {
-            return self.weigh(content);
+            return self.weight.weigh(content);
         }
-        self.add(TURN_TOKENS);
+        self.weight.turn();
         content.object(|value, name| match name {
             b"parts" => value.elements(|part| self.part(part)),
-            _ => self.weigh(value),
+            _ => self.weight.weigh(value),
         });
     }
 
     fn part(&mut self, part: &mut Cursor<'_>) {
         if !part.is_object() {
-            return self.weigh(part);
+            return self.weight.weigh(part);
         }
         part.object(|value, name| match name {
             // The arguments of a call are text, whatever they look like; but the answer of a function has parts.
             b"functionResponse" | b"function_response" if value.is_object() => {
                 value.object(|value, name| match name {
                     b"parts" => value.elements(|part| self.part_of_response(part)),
-                    _ => self.named(value, name),
+                    _ => self.weight.named(value, name),
                 });
             }
             _ => self.data(value, name),
@@ -128,7 +108,7 @@ impl Seen<'_> {
 
     fn part_of_response(&mut self, part: &mut Cursor<'_>) {
         if !part.is_object() {
-            return self.weigh(part);
+            return self.weight.weigh(part);
         }
         part.object(|value, name| self.data(value, name));
     }
@@ -137,9 +117,9 @@ impl Seen<'_> {
         match name {
             b"inlineData" | b"inline_data" if value.is_object() => self.inline_data(value),
             b"fileData" | b"file_data" | b"videoMetadata" | b"video_metadata" if !value.is_null() => {
-                self.input = None;
+                self.weight.unknown();
             }
-            _ => self.named(value, name),
+            _ => self.weight.named(value, name),
         }
     }
 
@@ -151,58 +131,36 @@ impl Seen<'_> {
             weight += value.weigh();
             if is_kind {
                 kinds += 1;
-                images += u64::from(is_image(&self.body[start..value.at()]));
+                images += u64::from(is_image(&self.weight.body[start..value.at()]));
             }
         });
         // Where two kinds are given, nobody knows which one counts.
         let is_image = kinds > 0 && images == kinds;
-        self.add(if is_image { IMAGE_TOKENS_MAX } else { weight });
+        self.weight.add(if is_image { IMAGE_TOKENS_MAX } else { weight });
     }
 
     /// A tool is a list of functions, or one of the server's own that reads who knows what.
     fn tool(&mut self, tool: &mut Cursor<'_>) {
         if !tool.is_object() {
-            return self.weigh(tool);
+            return self.weight.weigh(tool);
         }
         tool.object(|value, name| match name {
-            b"functionDeclarations" | b"function_declarations" => self.weigh(value),
+            b"functionDeclarations" | b"function_declarations" => self.weight.weigh(value),
             _ if value.is_null() => {}
-            _ => self.input = None,
+            _ => self.weight.unknown(),
         });
     }
 
     fn config(&mut self, config: &mut Cursor<'_>) {
-        if !config.is_object() {
-            self.caps.add(None);
-            return self.weigh(config);
-        }
-        // No cap so far, then the largest, unless one cannot be read.
-        let mut caps = Caps::default();
-        config.object(|value, name| {
-            let place = value.at();
-            self.named(value, name);
-            let said = || number(&self.body[place..value.at()]);
-            if is_cap(name) {
-                caps.add(said());
-            } else if matches!(name, b"candidateCount" | b"candidate_count") {
-                self.candidates = self.candidates.max(said().unwrap_or(1));
+        let Self { weight, candidates } = self;
+        weight.config(config, |name, said| match name {
+            _ if is_cap(name) => number(said),
+            b"candidateCount" | b"candidate_count" => {
+                *candidates = number(said).unwrap_or(1).max(*candidates);
+                None
             }
+            _ => None,
         });
-        self.caps.add(caps.most);
-    }
-
-    /// A field that goes into the prompt with its name.
-    fn named(&mut self, value: &mut Cursor<'_>, name: &[u8]) {
-        self.add(name.len() as u64);
-        self.weigh(value);
-    }
-
-    fn weigh(&mut self, value: &mut Cursor<'_>) {
-        self.add(value.weigh());
-    }
-
-    fn add(&mut self, tokens: u64) {
-        self.input = self.input.map(|input| input.saturating_add(tokens));
     }
 }
 
