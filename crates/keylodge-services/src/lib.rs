@@ -61,6 +61,7 @@ mod organizations;
 mod origins;
 mod paging;
 mod partial;
+mod paths;
 pub mod plane;
 mod projects;
 pub mod purge;

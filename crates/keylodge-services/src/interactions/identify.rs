@@ -1,9 +1,11 @@
 //! Which call of the Interactions API a path means.
 
 use http::{Method, Uri};
-use keylodge_api::{Code, Envelope, Status};
+use keylodge_api::{Envelope, Status};
 use keylodge_gate::Target;
 use percent_encoding::percent_decode_str;
+
+use crate::paths::{Paths, cut};
 
 /// A call. Ids are as callers wrote them: one that was never given is not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,31 +26,25 @@ pub(super) enum OfOne {
 /// The longest id that is looked up.
 pub(super) const ID_CHARS_MAX: usize = 256;
 
+const PATHS: Paths = Paths {
+    root: "/interactions",
+    served: "POST interactions, GET and DELETE interactions/ID, POST interactions/ID/cancel",
+};
+
 /// Reads method and path, as `/v1/interactions/ID/cancel`, into the version and the call.
 pub(super) fn call(method: &Method, uri: &Uri) -> Result<(String, Call), Status> {
-    let path: String = uri.path().chars().take(128).collect();
-    let unknown = || {
-        Status::new(
-            Code::NotFound,
-            format!(
-                "{method} is not served at {path}. Served are: POST interactions, GET and DELETE interactions/ID, POST interactions/ID/cancel."
-            ),
-        )
-    };
-    let (version, rest) = uri.path().trim_matches('/').split_once("/interactions").ok_or_else(unknown)?;
-    let mut pieces = rest.trim_matches('/').split('/').filter(|piece| !piece.is_empty());
-    let of_one = |verb, id: &str| {
-        let id = percent_decode_str(id).decode_utf8_lossy();
-        Call::OfOne(verb, id.chars().take(ID_CHARS_MAX + 1).collect())
-    };
-    let call = match (method, pieces.next(), pieces.next(), pieces.next()) {
-        (&Method::POST, None, None, None) => Call::Create,
-        (&Method::GET, Some(name), None, None) => of_one(OfOne::Get, name),
-        (&Method::DELETE, Some(name), None, None) => of_one(OfOne::Delete, name),
-        (&Method::POST, Some(name), Some("cancel"), None) => of_one(OfOne::Cancel, name),
-        _ => return Err(unknown()),
-    };
-    Ok((version.to_owned(), call))
+    PATHS.call(method, uri, |rest| {
+        let mut pieces = rest.split('/').filter(|piece| !piece.is_empty());
+        let of_one =
+            |verb, id: &str| Some(Call::OfOne(verb, cut(&percent_decode_str(id).decode_utf8_lossy(), ID_CHARS_MAX)));
+        match (method, pieces.next(), pieces.next(), pieces.next()) {
+            (&Method::POST, None, None, None) => Some(Call::Create),
+            (&Method::GET, Some(id), None, None) => of_one(OfOne::Get, id),
+            (&Method::DELETE, Some(id), None, None) => of_one(OfOne::Delete, id),
+            (&Method::POST, Some(id), Some("cancel"), None) => of_one(OfOne::Cancel, id),
+            _ => None,
+        }
+    })
 }
 
 /// The same for the gate. Which model is asked stands in the body and is looked at later.

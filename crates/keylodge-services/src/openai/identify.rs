@@ -1,11 +1,12 @@
 //! Which call of the OpenAI-compatible surface a path means.
 
 use http::{Method, Uri};
-use keylodge_api::{Code, Envelope, Status};
+use keylodge_api::{Envelope, Status};
 use keylodge_gate::Target;
 use percent_encoding::percent_decode_str;
 
 use crate::gemini::identify::MODEL_CHARS_MAX;
+use crate::paths::{Paths, cut};
 
 /// A call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,29 +17,21 @@ pub(super) enum Call {
     GetModel(String),
 }
 
+const PATHS: Paths = Paths { root: "/openai", served: "chat/completions, embeddings, models" };
+
 /// Reads method and path, as `/v1beta/openai/chat/completions`, into the version and the call.
 pub(super) fn call(method: &Method, uri: &Uri) -> Result<(String, Call), Status> {
-    let path: String = uri.path().chars().take(128).collect();
-    let unknown = || {
-        Status::new(
-            Code::NotFound,
-            format!("{method} is not served at {path}. Served are: chat/completions, embeddings, models."),
-        )
-    };
-    let (version, rest) = uri.path().trim_matches('/').split_once("/openai").ok_or_else(unknown)?;
-    let call = match (method, rest.trim_matches('/')) {
-        (&Method::POST, "chat/completions") => Call::ChatCompletions,
-        (&Method::POST, "embeddings") => Call::Embeddings,
-        (&Method::GET, "models") => Call::ListModels,
+    PATHS.call(method, uri, |rest| match (method, rest) {
+        (&Method::POST, "chat/completions") => Some(Call::ChatCompletions),
+        (&Method::POST, "embeddings") => Some(Call::Embeddings),
+        (&Method::GET, "models") => Some(Call::ListModels),
         (&Method::GET, rest) => {
-            let name = rest.strip_prefix("models/").filter(|name| !name.is_empty()).ok_or_else(unknown)?;
+            let name = rest.strip_prefix("models/").filter(|name| !name.is_empty())?;
             let name = percent_decode_str(name).decode_utf8_lossy();
-            let name = name.strip_prefix("models/").unwrap_or(&name);
-            Call::GetModel(name.chars().take(MODEL_CHARS_MAX + 1).collect())
+            Some(Call::GetModel(cut(name.strip_prefix("models/").unwrap_or(&name), MODEL_CHARS_MAX)))
         }
-        _ => return Err(unknown()),
-    };
-    Ok((version.to_owned(), call))
+        _ => None,
+    })
 }
 
 /// The same for the gate. The methods are those of the Gemini surface that do the same, so that a key which may not call
