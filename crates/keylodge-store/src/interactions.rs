@@ -38,11 +38,14 @@ const CHAINED: &str = "FROM chain JOIN interactions i ON i.id = link WHERE i.pro
 pub struct InteractionsOptions {
     /// How many a project may keep, here and at upstreams each. With one more, its oldest goes.
     pub per_project_max: u32,
+    /// How many bytes those that are kept here may have together, as they are written down. With more, the oldest go; the
+    /// newest stays, however large.
+    pub per_project_bytes_max: u64,
 }
 
 impl Default for InteractionsOptions {
     fn default() -> Self {
-        Self { per_project_max: 10_000 }
+        Self { per_project_max: 10_000, per_project_bytes_max: 1 << 30 }
     }
 }
 
@@ -78,13 +81,14 @@ impl Interactions {
         let steps = [
             (1, "start", include_str!("../migrations/interactions/0001_start.sql")),
             (2, "relayed", include_str!("../migrations/interactions/0002_relayed.sql")),
+            (3, "kept", include_str!("../migrations/interactions/0003_kept.sql")),
         ];
         let file = file::open(file, &steps, CACHE, READERS).await?;
         Ok(Self(Arc::new((file, options))))
     }
 
-    /// Keeps an interaction. Where that makes too many of its project, the oldest go; those that are still being answered
-    /// stay.
+    /// Keeps an interaction. Where its project has too many or too large ones then, the oldest go; those that are still being
+    /// answered stay and do not count.
     ///
     /// # Errors
     /// When the database does not answer; then nothing was written.
@@ -104,33 +108,58 @@ impl Interactions {
         .bind(record.said.as_bytes())
         .execute(&mut *tx)
         .await?;
-        sqlx::query(
-            "DELETE FROM interactions WHERE in_progress = 0 AND id IN (
-                 SELECT id FROM interactions WHERE project = ? ORDER BY created_at DESC, id LIMIT -1 OFFSET ?)",
-        )
-        .bind(project)
-        .bind(i64::from(self.0.1.per_project_max.max(1)))
-        .execute(&mut *tx)
-        .await?;
+        if !record.in_progress {
+            self.make_room(&mut tx, record).await?;
+        }
         tx.commit().await?;
         Ok(())
     }
 
-    /// Writes what came of an interaction that was in progress. Gives whether it still was: it may have been deleted or
-    /// ended by somebody else in the meantime.
+    /// Writes what came of an interaction that was in progress, and makes room as [`Interactions::add`] does. Gives whether
+    /// it still was in progress: it may have been deleted or ended by somebody else in the meantime.
     ///
     /// # Errors
     /// When the database does not answer; then nothing was written.
     pub async fn finish(&self, record: &InteractionRecord) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
         let finished = sqlx::query(
             "UPDATE interactions SET in_progress = 0, said = ? WHERE id = ? AND project = ? AND in_progress = 1",
         )
         .bind(record.said.as_bytes())
         .bind(&record.id)
         .bind(signed(record.project))
-        .execute(&self.0.0.writer)
-        .await?;
-        Ok(finished.rows_affected() > 0)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected()
+            > 0;
+        if finished {
+            self.make_room(&mut tx, record).await?;
+        }
+        tx.commit().await?;
+        Ok(finished)
+    }
+
+    /// Removes the oldest of a project while it has more than it may, but not this one. It reads what the project keeps in
+    /// one row, and of the interactions only those that go and those before them that are still being answered.
+    async fn make_room(
+        &self,
+        tx: &mut Transaction<'static, Sqlite>,
+        newest: &InteractionRecord,
+    ) -> Result<(), StoreError> {
+        let InteractionsOptions { per_project_max, per_project_bytes_max } = self.0.1;
+        loop {
+            let oldest = sqlx::query(
+                "DELETE FROM interactions WHERE id = (
+                     SELECT id FROM interactions WHERE project = ?1 AND in_progress = 0 AND id <> ?2
+                     ORDER BY created_at, id LIMIT 1)
+                 AND EXISTS (SELECT 1 FROM kept WHERE project = ?1 AND (interactions > ?3 OR bytes > ?4))",
+            );
+            let oldest = oldest.bind(signed(newest.project)).bind(&newest.id).bind(i64::from(per_project_max));
+            let oldest = oldest.bind(i64::try_from(per_project_bytes_max).unwrap_or(i64::MAX));
+            if oldest.execute(&mut **tx).await?.rows_affected() == 0 {
+                return Ok(());
+            }
+        }
     }
 
     /// An interaction of this project, if it has one of this id that is not over at `now`.

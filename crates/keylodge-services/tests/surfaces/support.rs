@@ -209,7 +209,7 @@ impl House {
             meter: Meter::open(&folder.path().join("meter.db"), MeterOptions::default()).await.unwrap(),
             interactions: Interactions::open(
                 &folder.path().join("interactions.db"),
-                InteractionsOptions { per_project_max: 5 },
+                InteractionsOptions { per_project_max: 5, ..InteractionsOptions::default() },
             )
             .await
             .unwrap(),

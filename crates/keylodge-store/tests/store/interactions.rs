@@ -4,7 +4,7 @@ use keylodge_rules::upstream::Member;
 use keylodge_rules::{ProjectNumber, Timestamp};
 use keylodge_store::vault::SEAL_RANDOM_BYTES;
 use keylodge_store::{
-    InteractionRecord, Interactions, InteractionsOptions, MasterKey, OpenFileError, RelayedRecord, Vault,
+    InteractionRecord, Interactions, InteractionsOptions, MasterKey, OpenFileError, RelayedRecord, Sealed, Vault,
 };
 
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
@@ -16,10 +16,29 @@ struct Kept {
 
 impl Kept {
     async fn with(per_project_max: u32) -> Self {
+        Self::of(InteractionsOptions { per_project_max, ..InteractionsOptions::default() }).await
+    }
+
+    /// With room for so many bytes in each project.
+    async fn of_bytes(per_project_bytes_max: u64) -> Self {
+        Self::of(InteractionsOptions { per_project_bytes_max, ..InteractionsOptions::default() }).await
+    }
+
+    async fn of(options: InteractionsOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("interactions.db");
-        let interactions = Interactions::open(&file, InteractionsOptions { per_project_max }).await.unwrap();
+        let interactions = Interactions::open(&folder.path().join("interactions.db"), options).await.unwrap();
         Self { interactions, folder }
+    }
+
+    /// Which of these the first project has.
+    async fn there<'id>(&self, ids: &[&'id str]) -> Vec<&'id str> {
+        let mut there = Vec::new();
+        for id in ids {
+            if self.interactions.get(number(7), id, day(5)).await.unwrap().is_some() {
+                there.push(*id);
+            }
+        }
+        there
     }
 
     async fn ids(&self, project: u64, from: &str, longest: u32) -> Vec<String> {
@@ -93,6 +112,69 @@ async fn of_too_many_the_oldest_goes_unless_it_is_still_being_answered() {
     for (id, is_there) in [("busy", true), ("old", false), ("new", true), ("newest", true)] {
         assert_eq!(kept.interactions.get(number(7), id, day(5)).await.unwrap().is_some(), is_there, "{id}");
     }
+}
+
+/// An interaction of some day in which so many bytes were said.
+fn of_bytes(id: &str, day_of: i64, bytes: usize) -> InteractionRecord {
+    InteractionRecord { created_at: day(day_of), said: Sealed::from_bytes(vec![7; bytes]), ..record(id, None) }
+}
+
+#[tokio::test]
+async fn of_too_many_bytes_the_oldest_go_and_the_newest_stays_however_large() {
+    let kept = Kept::of_bytes(100).await;
+    let ids = ["a", "b", "c", "d", "e"];
+    let check = async |record: InteractionRecord, expected: &[&str]| {
+        kept.interactions.add(&record).await.unwrap();
+        assert_eq!(kept.there(&ids).await, expected);
+    };
+    check(of_bytes("a", 1, 40), &["a"]).await;
+    check(of_bytes("b", 2, 40), &["a", "b"]).await;
+    check(InteractionRecord { project: number(8), ..of_bytes("theirs", 2, 90) }, &["a", "b"]).await;
+    check(of_bytes("c", 3, 30), &["b", "c"]).await;
+    kept.interactions.delete(number(7), "b", day(4)).await.unwrap();
+    check(of_bytes("d", 4, 70), &["c", "d"]).await;
+    check(of_bytes("e", 4, 1000), &["e"]).await;
+}
+
+#[tokio::test]
+async fn what_is_being_answered_takes_room_when_it_is_over() {
+    let kept = Kept::of_bytes(100).await;
+    let begun = InteractionRecord { in_progress: true, ..of_bytes("busy", 1, 60) };
+    kept.interactions.add(&begun).await.unwrap();
+    kept.interactions.add(&of_bytes("old", 2, 30)).await.unwrap();
+    kept.interactions.add(&of_bytes("new", 3, 30)).await.unwrap();
+    assert_eq!(kept.there(&["busy", "old", "new"]).await, ["busy", "old", "new"]);
+
+    assert!(kept.interactions.finish(&of_bytes("busy", 1, 70)).await.unwrap());
+
+    assert_eq!(kept.there(&["busy", "old", "new"]).await, ["busy", "new"], "it is the newest that was written");
+    assert!(!kept.interactions.finish(&of_bytes("busy", 1, 900)).await.unwrap());
+    assert_eq!(kept.there(&["busy", "old", "new"]).await, ["busy", "new"]);
+}
+
+#[tokio::test]
+async fn what_was_kept_before_bytes_were_counted_counts() {
+    let kept = Kept::of_bytes(100).await;
+    kept.interactions.add(&of_bytes("a", 1, 60)).await.unwrap();
+    kept.interactions.close().await;
+    let file = kept.folder.path().join("interactions.db");
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+    for undo in [
+        "DROP TRIGGER interactions_come",
+        "DROP TRIGGER interactions_end",
+        "DROP TRIGGER interactions_go",
+        "DROP TABLE kept",
+        "DELETE FROM _sqlx_migrations WHERE version = 3",
+    ] {
+        sqlx::query(undo).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+
+    let options = InteractionsOptions { per_project_bytes_max: 100, ..InteractionsOptions::default() };
+    let again = Kept { interactions: Interactions::open(&file, options).await.unwrap(), ..kept };
+    again.interactions.add(&of_bytes("b", 2, 60)).await.unwrap();
+
+    assert_eq!(again.there(&["a", "b"]).await, ["b"]);
 }
 
 #[tokio::test]

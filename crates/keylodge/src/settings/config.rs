@@ -104,6 +104,7 @@ impl Config {
             },
             interactions: InteractionsOptions {
                 per_project_max: narrow(check.or("interactions.per_project_max", 10_000, whole(1, 10_000_000))),
+                per_project_bytes_max: check.or("interactions.per_project_bytes_max", 1 << 30, whole(1 << 20, 1 << 40)),
             },
             store: StoreOptions {
                 node: check.or("node", "local".to_owned(), node),

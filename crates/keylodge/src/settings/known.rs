@@ -133,6 +133,11 @@ pub(crate) const KNOWN: &[Setting] = &[
         "Interactions that a project may keep, here and at upstreams each; with one more, its oldest goes.",
     ),
     setting(
+        "interactions.per_project_bytes_max",
+        "1073741824",
+        "Bytes that a project's interactions may have that are kept here, 1048576 at least; with more, its oldest go.",
+    ),
+    setting(
         "live.session_minutes",
         "10",
         "How long a Live session may be, in minutes, however busy; clients are warned half a minute before and can go on in another one.",
