@@ -145,8 +145,8 @@ pub(crate) async fn run(config: &mut Config, start: Start) -> Result<ExitCode, S
     let mut stop_signal = StopSignal::listen()?;
     let beside = match &made {
         Some(made) if !command.is_empty() => {
-            let (beside, ended) = Beside::start(&command, &url, &made.key, hidden.as_deref())?;
-            stop_signal.or_when(ended);
+            let (beside, neighbour) = Beside::start(&command, &url, &made.key, hidden.as_deref())?;
+            stop_signal.or_when(neighbour);
             Some(beside)
         }
         _ => {

@@ -50,7 +50,7 @@ fn a_command_finds_key_and_address_in_its_environment() {
 #[test]
 fn it_ends_with_its_command_and_its_exit_code() {
     assert_eq!(around(&["--", "sh", "-c", "exit 7"]).status.code(), Some(7));
-    assert_eq!(around(&["--", "sh", "-c", "kill -9 $$"]).status.code(), Some(1));
+    assert_eq!(around(&["--", "sh", "-c", "kill -9 $$"]).status.code(), Some(137), "as a shell says it");
     let missing = around(&["--", "no-such-program"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(printed(&missing).1.contains("cannot run no-such-program"), "{missing:?}");
@@ -74,6 +74,33 @@ fn without_a_command_it_serves_until_it_is_stopped() {
     signal(child.id(), "TERM");
 
     assert!(child.wait().expect("it ends").success());
+}
+
+/// Runs a command of the shell until it has said `ready`, and sends a signal then. Gives what it said and the exit code.
+fn told(command: &str, name: &str) -> (String, Option<i32>) {
+    let folder = Folder::new();
+    folder.write("ask.py", ASK);
+    let mut child = emulate(&folder);
+    let child = child.current_dir(folder.path()).args(["--", "sh", "-c", command]);
+    let mut child = child.stdout(Stdio::piped()).spawn().expect("it can be started");
+    let said = Lines::gather(child.stdout.take().expect("it is piped"));
+    said.wait_for("the command", |line| line.contains("ready").then_some(()));
+
+    signal(child.id(), name);
+
+    let code = child.wait().expect("it ends").code();
+    (said.wait_for_the_end(), code)
+}
+
+#[test]
+fn a_signal_is_passed_on_and_the_command_is_answered_until_it_has_ended() {
+    for name in ["TERM", "INT"] {
+        let waits = format!("trap 'python3 ask.py; exit 3' {name}; echo ready; while :; do sleep 0.05; done");
+        let (said, code) = told(&waits, name);
+        assert_eq!((said.as_str(), code), ("ready\nOnce upon a time.", Some(3)), "{name}");
+    }
+    let (_, code) = told("echo ready; exec sleep 60", "TERM");
+    assert_eq!(code, Some(143), "it ended by the signal");
 }
 
 #[test]

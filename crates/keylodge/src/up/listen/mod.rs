@@ -29,7 +29,7 @@ use crate::settings::{Listen, Listeners};
 use connection::{Connections, Http};
 use stop::Stop;
 
-pub(crate) use stop::StopSignal;
+pub(crate) use stop::{Neighbour, StopSignal};
 pub(crate) use tls::{Tls, keep_fresh};
 
 /// How long to wait before accepting again when the system has no more sockets to give.

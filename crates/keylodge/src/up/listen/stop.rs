@@ -1,21 +1,31 @@
 //! Being told to stop, and telling the connections.
 
-use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::futures::OwnedNotified;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// What the system tells a process that should stop: SIGTERM, or SIGINT from a terminal.
 pub(crate) struct StopSignal {
     terminate: Signal,
     interrupt: Signal,
-    /// Something else that ends the server, once.
-    ended: Option<oneshot::Receiver<()>>,
+    /// A program that is run beside the server, with which the server ends.
+    beside: Option<Neighbour>,
+}
+
+/// What a stop has to do with a program that is run beside the server.
+pub(crate) struct Neighbour {
+    /// Rings when it has ended.
+    pub(crate) ended: oneshot::Receiver<()>,
+    /// Tells it what the server was told.
+    pub(crate) tells: mpsc::Sender<SignalKind>,
+    /// How long it may go on then.
+    pub(crate) end_time_max: Duration,
 }
 
 impl StopSignal {
@@ -23,31 +33,43 @@ impl StopSignal {
     pub(crate) fn listen() -> Result<Self, String> {
         let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
         let (terminate, interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-        Ok(Self { terminate, interrupt, ended: None })
+        Ok(Self { terminate, interrupt, beside: None })
     }
 
-    /// The same is given when this rings.
-    pub(crate) fn or_when(&mut self, ended: oneshot::Receiver<()>) {
-        self.ended = Some(ended);
+    /// The same is given when this program has ended.
+    pub(crate) fn or_when(&mut self, beside: Neighbour) {
+        self.beside = Some(beside);
     }
 
-    /// Waits until one is given.
+    /// Waits until one is given. A program beside the server is told, too, and ends first: for its end it may need answers.
+    /// A second signal waits for nothing.
     pub(crate) async fn given(&mut self) {
-        let ended = async {
-            match &mut self.ended {
-                Some(ended) => {
-                    let _ = ended.await;
-                }
-                None => pending().await,
+        let Self { terminate, interrupt, beside } = self;
+        let mut told = async || {
+            tokio::select! {
+                _ = terminate.recv() => SignalKind::terminate(),
+                _ = interrupt.recv() => SignalKind::interrupt(),
             }
         };
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            () = ended => {}
+        let Some(Neighbour { ended, tells, end_time_max }) = beside else {
+            told().await;
+            return;
+        };
+        let signal = tokio::select! {
+            signal = told() => Some(signal),
+            _ = &mut *ended => None,
+        };
+        if let Some(signal) = signal {
+            tracing::info!("told to stop; the command is told, too, and ends first");
+            // Where it is full or closed, it was told or has ended.
+            let _ = tells.try_send(signal);
+            tokio::select! {
+                _ = ended => {}
+                _ = told() => {}
+                () = tokio::time::sleep(*end_time_max) => {}
+            }
         }
-        // It is no second signal when the first was given by somebody else.
-        self.ended = None;
+        self.beside = None;
     }
 }
 
