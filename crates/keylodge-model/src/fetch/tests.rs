@@ -1,5 +1,6 @@
 use std::cell::RefCell;
 use std::ffi::OsString;
+use std::fs;
 
 use tempfile::TempDir;
 
@@ -82,6 +83,30 @@ async fn a_damaged_model_is_fetched_anew() {
     bench.cached("weighty");
 
     assert_eq!(bench.prepare(true).await.expect("a model"), "weights\n");
+}
+
+#[tokio::test]
+async fn what_another_process_puts_in_place_of_a_damaged_model_is_taken() {
+    let bench = bench("weights");
+    bench.cached("weighty");
+    let lock = package::lock(&bench.cache()).await.expect("the lock");
+    let mut waiting = std::pin::pin!(bench.prepare(true));
+    let is_waiting = async {
+        while bench.said.borrow().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = &mut waiting => panic!("another process has the lock"),
+        () = is_waiting => {}
+    }
+
+    assert!(bench.cache().join("model.gguf").exists(), "only who has the lock may touch it");
+    bench.cached("weights\n");
+    drop(lock);
+
+    assert_eq!(waiting.await.expect("a model"), "weights\n");
+    assert_eq!(bench.python_calls(), "");
 }
 
 #[tokio::test]
