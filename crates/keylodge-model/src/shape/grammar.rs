@@ -1,15 +1,17 @@
 //! From a shape to GBNF: one rule for each thing that is said, named by numbers, so that no name of a caller's is ever
 //! the name of a rule.
 //!
-//! Shapes that hold themselves are unrolled to a depth, as Google does: readers of JSON have an end to their patience.
+//! Shapes that hold themselves are unrolled to a depth, as Google does: readers of JSON have an end to their patience. From
+//! there on they take the shortest way to an end, whatever its length.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
+use super::circles::Circles;
 use super::strings::{CHARACTER, literal};
 use super::{Field, Grammar, Index, List, Node, Shape, ShapeMistake};
 
-/// How often an answer follows references in shapes that hold themselves.
+/// How many references in a circle an answer follows before it looks for an end.
 const HOPS_MAX: u8 = 8;
 /// The deepest value where any value will do.
 const ANY_DEPTH: u8 = 8;
@@ -29,9 +31,10 @@ const SPACE: &str = r#"| " " | "\n"{1,2} [ \t]{0,20}"#;
 
 /// The grammar of a shape.
 pub(super) fn of(shape: &Shape) -> Result<Grammar, ShapeMistake> {
+    let circles = Circles::of(&shape.nodes);
     let mut writer = Writer {
         nodes: &shape.nodes,
-        holds_itself: holds_itself(&shape.nodes),
+        circles: &circles,
         written: HashMap::new(),
         rules: HashMap::new(),
         gbnf: format!("space ::= {SPACE}\nchar ::= {CHARACTER}\nstring ::= \"\\\"\" char* \"\\\"\"\n"),
@@ -51,7 +54,7 @@ pub(super) fn of(shape: &Shape) -> Result<Grammar, ShapeMistake> {
 
 struct Writer<'shape> {
     nodes: &'shape [Node],
-    holds_itself: Vec<bool>,
+    circles: &'shape Circles,
     /// What each node became, by what was left of [`HOPS_MAX`].
     written: HashMap<(Index, u8), Option<String>>,
     /// The names of rules by what they say.
@@ -63,31 +66,16 @@ struct Writer<'shape> {
     starts_most: u32,
 }
 
-/// Which nodes lead back to themselves, or to one that does.
-fn holds_itself(nodes: &[Node]) -> Vec<bool> {
-    let children = |index: Index| nodes[index].clone().children_mut().map(|child| *child).collect::<Vec<Index>>();
-    // A node whose children all come to an end comes to an end; what is left never does.
-    let children: Vec<Vec<Index>> = (0..nodes.len()).map(children).collect();
-    let mut endless = vec![true; nodes.len()];
-    loop {
-        let ends = |index: &Index| endless[*index] && children[*index].iter().all(|child| !endless[*child]);
-        let ended: Vec<Index> = (0..nodes.len()).filter(ends).collect();
-        if ended.is_empty() {
-            return endless;
-        }
-        ended.into_iter().for_each(|index| endless[index] = false);
-    }
-}
-
 impl Writer<'_> {
     fn is_too_large(&self) -> bool {
         self.gbnf.len() > BYTES_MAX || self.repeats > REPEATS_MAX || self.starts_most > STARTS_MAX
     }
 
-    /// The rule for a node; `None` if it has no value that ends within so many hops.
+    /// The rule for a node; `None` if none of its values has an end. Without hops left, it takes the shortest way to one.
     fn node(&mut self, index: Index, hops: u8) -> Option<String> {
+        self.circles.hops_to_end[index]?;
         // What comes to an end by itself is the same however it is reached.
-        let hops = if self.holds_itself[index] { hops } else { 0 };
+        let hops = if self.circles.are_ahead[index] { hops } else { 0 };
         if let Some(written) = self.written.get(&(index, hops)) {
             return written.clone();
         }
@@ -122,21 +110,30 @@ impl Writer<'_> {
             }
             Node::List(list) => self.list(list, hops)?,
             Node::Map { value, count_min, count_max } => {
-                let value = self.node(*value, hops);
+                let value = if *count_min > 0 { self.node(*value, hops) } else { self.optional(*value, hops) };
                 let pair = value.map(|value| self.rule(format!("string \":\" space {value}")));
                 self.listed("{", "}", pair, *count_min, *count_max)?
             }
             Node::Object(fields) => self.object(fields, hops)?,
             Node::Either(each) => {
-                let each = each.iter().filter_map(|each| self.node(*each, hops)).collect();
+                let shortest = self.circles.hops_to_end[index];
+                let may_be = |each: &&Index| {
+                    hops > 0 || !self.circles.are_ahead[index] || self.circles.hops_to_end[**each] == shortest
+                };
+                let each: Vec<Index> = each.iter().filter(may_be).copied().collect();
+                let each = each.into_iter().filter_map(|each| self.node(each, hops)).collect();
                 self.either(each)?
             }
             Node::Same(other) => {
-                let hops = if self.holds_itself[*other] { hops.checked_sub(1)? } else { 0 };
-                let other = self.node(*other, hops)?;
+                let other = self.node(*other, hops.saturating_sub(u8::from(self.circles.are_here[*other])))?;
                 self.either(vec![other])?
             }
         })
+    }
+
+    /// The rule for a node that may be left out; `None` where it must be, since its end is too far away.
+    fn optional(&mut self, index: Index, hops: u8) -> Option<String> {
+        (hops > 0 || !self.circles.are_ahead[index]).then(|| self.node(index, hops)).flatten()
     }
 
     /// Any of these rules; `None` of none. What is the same is said once.
@@ -205,7 +202,10 @@ impl Writer<'_> {
     fn list(&mut self, list: &List, hops: u8) -> Option<String> {
         let first: Option<Vec<String>> = list.first.iter().map(|item| self.node(*item, hops)).collect();
         let first = first?.join(" \",\" space ");
-        let then = list.then.and_then(|item| self.node(item, hops));
+        let then = list.then.and_then(|item| match list.then_min {
+            0 => self.optional(item, hops),
+            _ => self.node(item, hops),
+        });
         if first.is_empty() {
             return self.listed("[", "]", then, list.then_min, list.then_max);
         }
@@ -224,12 +224,9 @@ impl Writer<'_> {
     fn object(&mut self, fields: &[Field], hops: u8) -> Option<String> {
         let (mut first, mut then) = (None, None);
         for field in fields.iter().rev() {
-            let Some(value) = self.node(field.value, hops) else {
-                if field.is_required {
-                    return None;
-                }
-                continue;
-            };
+            let value =
+                if field.is_required { Some(self.node(field.value, hops)?) } else { self.optional(field.value, hops) };
+            let Some(value) = value else { continue };
             let name = literal(&serde_json::Value::from(field.name.as_str()).to_string());
             let pair = self.rule(format!("{name} space \":\" space {value}"));
             let followed = |rest: &Option<String>| rest.as_ref().map(|rest| format!(" {rest}")).unwrap_or_default();

@@ -6,6 +6,7 @@
 //! (half a surrogate, numbers beyond any, patterns with quotes). So a schema is read here: each keyword is followed, or
 //! refused with its place. Where a schema allows more than a grammar can say, the grammar allows less, never more.
 
+mod circles;
 mod format;
 mod grammar;
 mod number;

@@ -79,6 +79,39 @@ fn what_holds_itself_ends_somewhere() {
 }
 
 #[test]
+fn a_circle_of_references_is_followed_however_long_it_is() {
+    let circle = |last: Value| {
+        let place = |number: usize| json!({"$ref": format!("#/$defs/a{number}")});
+        let next = |number: usize| if number < 11 { place(number + 1) } else { last.clone() };
+        let object =
+            |number: usize| json!({"type": "object", "properties": {"next": next(number)}, "required": ["next"]});
+        let defs: serde_json::Map<String, Value> =
+            (0..12).map(|number| (format!("a{number}"), object(number))).collect();
+        json!({"$ref": "#/$defs/a0", "$defs": defs})
+    };
+    let again = json!({"$ref": "#/$defs/a0"});
+
+    assert!(gbnf(&circle(json!({"anyOf": [{"type": "null"}, again]}))).contains("\"null\""));
+    assert!(gbnf(&circle(json!({"type": "array", "items": again}))).contains("\"[\" space \"]\""));
+    check_refused(&circle(json!({"type": "array", "items": again, "minItems": 1})), "", "without end");
+    check_refused(&circle(again), "", "without end");
+    check_refused(&json!({"$ref": "#"}), "", "without end");
+}
+
+#[test]
+fn references_that_lead_in_no_circle_are_no_hops() {
+    let tree = json!({"type": "object", "properties": {"left": {"$ref": "#/$defs/tree"}, "right": {}}});
+    let mut defs = json!({"tree": tree, "b10": {"$ref": "#/$defs/tree"}});
+    for number in 0..10 {
+        defs[format!("b{number}")] = json!({"$ref": format!("#/$defs/b{}", number + 1)});
+    }
+    let lefts = |root: &str| gbnf(&json!({"$ref": root, "$defs": defs})).matches("left").count();
+
+    assert_eq!(lefts("#/$defs/b0"), lefts("#/$defs/tree"));
+    assert_eq!(lefts("#/$defs/tree"), 7);
+}
+
+#[test]
 fn what_cannot_be_followed_is_named_with_its_place() {
     let inside = |schema: Value| json!({"type": "object", "properties": {"a": {"type": "array", "items": schema}}});
     for (schema, place, why) in [
