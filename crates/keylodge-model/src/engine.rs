@@ -70,7 +70,8 @@ impl Engine {
     /// before that takes the call back.
     ///
     /// # Errors
-    /// Everything in [`ModelError`] can come here, before any text. Later only `Lost` and `Scripted` can, as an event.
+    /// Everything in [`ModelError`] can come here, before any text. Later only `Lost` and `Scripted` can, as an event, and
+    /// `BadSchema` where the worker hung in following it; from then on that schema is refused.
     pub async fn generate(&self, request: Generate) -> Result<Generation, ModelError> {
         match self {
             Self::Script(script) => script.play(&request),

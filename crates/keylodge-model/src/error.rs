@@ -26,7 +26,7 @@ pub enum ModelError {
     },
     /// The worker died, hung or talked nonsense while this call was in flight. The call can be made again.
     Lost,
-    /// The schema could not be turned into a grammar; nothing was started.
+    /// The schema could not be turned into a grammar, or a worker hung in following it, now or before.
     BadSchema {
         /// What is wrong with it.
         reason: String,

@@ -79,13 +79,18 @@ impl<'m> Rounds<'m> {
 
     fn take(&mut self, request: ToWorker, send: Send<'_>) -> Result<(), Stopped> {
         let answer = match request {
-            ToWorker::Generate { id, request } => match self.prepare(id, &request) {
-                Ok(slot) => {
-                    self.waiting.push_back(slot);
-                    return Ok(());
+            ToWorker::Generate { id, request } => {
+                if request.grammar.is_some() {
+                    send(FromWorker::Following { id }).map_err(|_| Stopped::Over)?;
                 }
-                Err(why) => FromWorker::Refused { id, why },
-            },
+                match self.prepare(id, &request) {
+                    Ok(slot) => {
+                        self.waiting.push_back(slot);
+                        FromWorker::Beat
+                    }
+                    Err(why) => FromWorker::Refused { id, why },
+                }
+            }
             ToWorker::Count { id, prompt } => match self.prompts.tokens(&prompt) {
                 Ok(tokens) => FromWorker::Counted { id, tokens: tokens.len() as u64 },
                 Err(reason) => FromWorker::Refused { id, why: Refusal::NoForm { reason } },
@@ -170,6 +175,9 @@ impl<'m> Rounds<'m> {
     fn speak(&mut self, number: usize, send: Send<'_>) -> Result<(), Stopped> {
         let Some(slot) = &mut self.slots[number] else { return Ok(()) };
         let Some(scores_at) = slot.scores_at.take() else { return Ok(()) };
+        if slot.chooser.follows_grammar() {
+            send(FromWorker::Following { id: slot.id }).map_err(|_| Stopped::Over)?;
+        }
 
         let vocab = self.model.vocab();
         let Said { text, finish } = match slot.chooser.choose(&self.spelling, &self.context, scores_at) {

@@ -41,6 +41,11 @@ impl Chooser {
         Ok(Self { chain: LlamaSampler::chain(chain, true), begun })
     }
 
+    /// Whether it is held to a grammar.
+    pub(super) const fn follows_grammar(&self) -> bool {
+        self.begun.is_some()
+    }
+
     /// The next token, after which the chooser is one further. `None` if the model has no token that the grammar allows.
     pub(super) fn choose(
         &mut self,

@@ -49,6 +49,10 @@ pub(crate) enum FromWorker {
     },
     /// Work goes on, though there may be nothing to say about it yet.
     Beat,
+    /// What comes next is held to the grammar of this call, which may take long. Any other frame says that it is done.
+    Following {
+        id: u64,
+    },
     Counted {
         id: u64,
         tokens: u64,

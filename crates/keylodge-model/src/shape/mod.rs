@@ -20,6 +20,7 @@ mod ways;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// A shape of JSON values.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,9 @@ pub struct Shape {
 /// What a model's next token is held to. Only a [`Shape`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grammar(String);
+
+/// The SHA-256 of a grammar.
+pub(crate) type GrammarDigest = [u8; 32];
 
 /// Something in a schema that cannot be followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,5 +222,10 @@ impl Grammar {
     #[must_use]
     pub fn gbnf(&self) -> &str {
         &self.0
+    }
+
+    /// What it is known again by.
+    pub(crate) fn digest(&self) -> GrammarDigest {
+        Sha256::digest(&self.0).into()
     }
 }

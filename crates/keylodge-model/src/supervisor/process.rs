@@ -142,7 +142,9 @@ async fn hung(desk: &Desk, stall: Duration) -> Parting {
     loop {
         let silence = desk.silence().unwrap_or_default();
         if silence >= stall {
-            return Parting::Kill(End::Lost(format!("the worker hung: it had work and said nothing for {stall:?}")));
+            let at = if desk.note_stall() { " of following a schema, which is refused from now on" } else { "" };
+            let reason = format!("the worker hung: it had work and said nothing for {stall:?}{at}");
+            return Parting::Kill(End::Lost(reason));
         }
         // Work that comes to an idle worker meanwhile is not overdue before this look.
         sleep(stall - silence).await;

@@ -84,6 +84,19 @@ impl FakeWorker {
                 self.say(&json!({"Finished": {"id": id, "reason": "MaxTokens", "output_tokens": cap}}));
             }
             "go on for ever" => {}
+            "hang in the grammar" => {
+                self.say(&json!({"Following": {"id": id}}));
+                loop {
+                    std::thread::park();
+                }
+            }
+            "follow the grammar and hang" => {
+                self.say(&json!({"Following": {"id": id}}));
+                self.piece(id, "lo", 2);
+                loop {
+                    std::thread::park();
+                }
+            }
             "die" => std::process::abort(),
             "leave" => self.socket.shutdown(std::net::Shutdown::Both).expect("a shutdown"),
             "hang" => loop {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use keylodge_model::{
     Embedded, EmbeddedOptions, Engine, Event, Finish, Generate, Generation, ModelError, ModelFile, Prompt, Role,
-    Sampling, State, Turn, WorkerCommand,
+    Sampling, Shape, State, Turn, WorkerCommand,
 };
 
 fn main() -> ExitCode {
@@ -44,6 +44,8 @@ fn main() -> ExitCode {
         a_call_is_lost_when_the_worker_is_killed_from_outside,
         every_kind_of_nonsense_loses_the_call_and_the_next_one_succeeds,
         a_worker_that_hangs_is_killed_after_the_stall_time,
+        a_schema_in_which_the_worker_hung_is_refused_from_then_on,
+        a_schema_is_not_to_blame_for_a_worker_that_hangs_elsewhere,
         a_worker_that_hangs_while_loading_is_killed_after_the_stall_time,
         calls_that_wait_are_lost_too,
         a_full_queue_is_overloaded,
@@ -252,6 +254,42 @@ async fn a_worker_that_hangs_is_killed_after_the_stall_time() {
     assert_eq!((text.as_str(), end), ("Hel", Err(ModelError::Lost)));
     says_hello(&engine).await;
     assert!(!is_alive(process));
+}
+
+/// The same request, held to the shape of this constant.
+fn held_to(constant: &str, request: Generate) -> Generate {
+    Generate { grammar: Shape::constant(constant.into()).grammar().ok(), ..request }
+}
+
+async fn a_schema_in_which_the_worker_hung_is_refused_from_then_on() {
+    let stall = Duration::from_secs(2);
+    let engine = Engine::Embedded(Embedded::start(EmbeddedOptions { stall, ..options("good") }));
+    assert_eq!(engine.ready().await, State::Ready);
+    let mut beside = engine.generate(held_to("fine", asking("go on for ever"))).await.expect("a generation");
+
+    let mut hung = engine.generate(held_to("stuck", asking("hang in the grammar"))).await.expect("a generation");
+
+    let (_, end) = read(&mut hung).await;
+    assert!(matches!(&end, Err(ModelError::BadSchema { reason }) if reason.contains("hung")), "{end:?}");
+    assert_eq!(read(&mut beside).await.1, Err(ModelError::Lost), "it can be asked again");
+    assert_eq!(engine.ready().await, State::Ready);
+    let again = engine.generate(held_to("stuck", asking("hello"))).await.err();
+    assert_eq!(again, end.err());
+    let mut other = engine.generate(held_to("fine", asking("hello"))).await.expect("a generation");
+    assert_eq!(read(&mut other).await.1, Ok((Finish::Stop, 2)));
+    assert_eq!(engine.gauges().worker_starts, 2);
+}
+
+async fn a_schema_is_not_to_blame_for_a_worker_that_hangs_elsewhere() {
+    let stall = Duration::from_secs(2);
+    let engine = Engine::Embedded(Embedded::start(EmbeddedOptions { stall, ..options("good") }));
+    assert_eq!(engine.ready().await, State::Ready);
+
+    let hanging = engine.generate(held_to("fine", asking("follow the grammar and hang"))).await;
+
+    assert_eq!(read(&mut hanging.expect("a generation")).await.1, Err(ModelError::Lost));
+    assert_eq!(engine.ready().await, State::Ready);
+    assert!(engine.generate(held_to("fine", asking("hello"))).await.is_ok());
 }
 
 async fn a_worker_that_hangs_while_loading_is_killed_after_the_stall_time() {

@@ -18,8 +18,14 @@ impl Desk {
     pub(in crate::supervisor) fn receive(&self, frame: FromWorker) -> Result<(), Nonsense> {
         let mut table = self.table();
         table.heard = Instant::now();
+        table.following = None;
         match frame {
             FromWorker::Beat => Ok(()),
+            FromWorker::Following { id } => {
+                self.check_issued(id)?;
+                table.following = table.open.get(&id).and_then(Call::grammar);
+                Ok(())
+            }
             FromWorker::Ready { window_tokens, dimensions } => {
                 if window_tokens < 2 || *self.phase.borrow() == Phase::Ready {
                     return Err(Nonsense("it was ready in an impossible way"));
@@ -78,10 +84,10 @@ impl Desk {
     fn started(&self, table: &mut Table, id: u64, prompt_tokens: u64) -> Result<(), Nonsense> {
         match self.take(table, id)? {
             None => Ok(()),
-            Some(Call::Waiting { started, events, pieces_left }) => {
+            Some(Call::Waiting { started, running }) => {
                 // A caller that has gone takes the call back by its guard.
                 let _ = started.send(Ok(prompt_tokens));
-                table.open.insert(id, Call::Running { events, pieces_left });
+                table.open.insert(id, Call::Running(running));
                 Ok(())
             }
             Some(other) => Err(table.put_back(id, other, "it started a call that was not waiting")),
@@ -92,7 +98,7 @@ impl Desk {
         self.check_issued(id)?;
         let (events, pieces_left) = match table.open.get_mut(&id) {
             None => return Ok(()),
-            Some(Call::Running { events, pieces_left }) => (events, pieces_left),
+            Some(Call::Running(running)) => (&mut running.events, &mut running.pieces_left),
             Some(_) => return Err(Nonsense("it spoke for a call that was not started")),
         };
         if matches!(event, Event::Piece { .. }) {

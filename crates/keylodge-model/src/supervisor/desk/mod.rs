@@ -4,6 +4,7 @@
 //! under it, so a call is either refused or in the table, where the end of a worker finds it: none can fall between.
 
 mod hear;
+mod stuck;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,9 @@ use tokio::time::Instant;
 use super::answer::{Answer, CallGuard};
 use super::phase::Phase;
 use crate::protocol::{self, FrameError, ToWorker};
-use crate::{Embedding, Event, Gauges, Generate, ModelError, Prompt};
+use crate::shape::GrammarDigest;
+use crate::{Embedding, Event, Gauges, Generate, Grammar, ModelError, Prompt};
+use stuck::Stuck;
 
 /// Counts that may be in flight at once; each is quick.
 const COUNTS_MAX: usize = 64;
@@ -38,6 +41,9 @@ struct Table {
     outbox: VecDeque<Outgoing>,
     /// When the worker last gave a sign of life, or was first given work to do.
     heard: Instant,
+    /// The grammar that the worker is in the middle of.
+    following: Option<GrammarDigest>,
+    stuck: Stuck,
     /// This worker has answered at least one call.
     answered: bool,
     worker_starts: u64,
@@ -49,8 +55,15 @@ struct Table {
 enum Call {
     Count { counted: Reply<u64> },
     Embed { embedded: Reply<Embedding> },
-    Waiting { started: Reply<u64>, events: Events, pieces_left: u32 },
-    Running { events: Events, pieces_left: u32 },
+    Waiting { started: Reply<u64>, running: Running },
+    Running(Running),
+}
+
+/// A generation.
+struct Running {
+    events: Events,
+    pieces_left: u32,
+    grammar: Option<GrammarDigest>,
 }
 
 struct Outgoing {
@@ -68,6 +81,8 @@ impl Desk {
             open: HashMap::new(),
             outbox: VecDeque::new(),
             heard: Instant::now(),
+            following: None,
+            stuck: Stuck::default(),
             answered: false,
             worker_starts: 0,
             window_tokens,
@@ -92,7 +107,12 @@ impl Desk {
         let (events, receiver) = mpsc::channel(capacity.min(mpsc_capacity_max()));
         let (started, when_started) = oneshot::channel();
 
-        let call = Call::Waiting { started, events, pieces_left: request.output_tokens_max };
+        let grammar = request.grammar.as_ref().map(Grammar::digest);
+        if let Some(why) = grammar.and_then(|grammar| self.table().stuck.why_not(grammar)) {
+            return Err(why);
+        }
+        let running = Running { events, pieces_left: request.output_tokens_max, grammar };
+        let call = Call::Waiting { started, running };
         let guard = self.open(call, |id| ToWorker::Generate { id, request })?;
         Ok((Answer { events: receiver, _guard: guard }, when_started))
     }
@@ -154,7 +174,7 @@ impl Desk {
         let counts = table.open.values().filter(|open| open.is_count()).count();
         let full = match call {
             Call::Count { .. } => counts >= COUNTS_MAX,
-            Call::Embed { .. } | Call::Waiting { .. } | Call::Running { .. } => {
+            Call::Embed { .. } | Call::Waiting { .. } | Call::Running(_) => {
                 table.open.len() - counts >= self.works_max
             }
         };
@@ -195,9 +215,18 @@ impl Desk {
         // First the phase: whoever hears that a call was lost must not find the model ready.
         self.phase.send_replace(phase);
         table.outbox.clear();
-        for (_, call) in table.open.drain() {
-            call.end(ModelError::Lost);
+        let Table { open, stuck, .. } = &mut *table;
+        for (_, call) in open.drain() {
+            let why = call.grammar().and_then(|grammar| stuck.why_not(grammar));
+            call.end(why.unwrap_or(ModelError::Lost));
         }
+    }
+
+    /// The worker hung. Tells whether it did so in the middle of a grammar, which is not followed again.
+    pub(super) fn note_stall(&self) -> bool {
+        let mut table = self.table();
+        let following = table.following.take();
+        following.inspect(|grammar| table.stuck.add(*grammar)).is_some()
     }
 
     /// Starts a model that is asleep.
@@ -215,6 +244,7 @@ impl Desk {
         let mut table = self.table();
         table.worker_starts += 1;
         table.answered = false;
+        table.following = None;
         table.heard = Instant::now();
     }
 
@@ -226,7 +256,8 @@ impl Desk {
     /// Since when a worker that has work, loading included, has said nothing.
     pub(super) fn silence(&self) -> Option<Duration> {
         let table = self.table();
-        let idle = table.open.is_empty() && *self.phase.borrow() == Phase::Ready;
+        // A worker may still be in the grammar of a caller who has gone.
+        let idle = table.open.is_empty() && table.following.is_none() && *self.phase.borrow() == Phase::Ready;
         (!idle).then(|| table.heard.elapsed())
     }
 
@@ -246,7 +277,7 @@ impl Desk {
         let table = self.table();
         let count = |is: fn(&Call) -> bool| table.open.values().filter(|call| is(call)).count() as u64;
         Gauges {
-            running: count(|call| matches!(call, Call::Running { .. } | Call::Embed { .. })),
+            running: count(|call| matches!(call, Call::Running(_) | Call::Embed { .. })),
             waiting: count(|call| matches!(call, Call::Waiting { .. })),
             worker_starts: table.worker_starts,
         }
@@ -262,6 +293,14 @@ impl Call {
         matches!(self, Self::Count { .. })
     }
 
+    /// What its answer is held to.
+    fn grammar(&self) -> Option<GrammarDigest> {
+        match self {
+            Self::Waiting { running, .. } | Self::Running(running) => running.grammar,
+            Self::Count { .. } | Self::Embed { .. } => None,
+        }
+    }
+
     /// Ends the call with an error. Whoever waited for it may have gone, or not have room: the closed channel says `Lost`.
     fn end(self, error: ModelError) {
         match self {
@@ -271,7 +310,7 @@ impl Call {
             Self::Embed { embedded } => {
                 let _ = embedded.send(Err(error));
             }
-            Self::Running { events, .. } => {
+            Self::Running(Running { events, .. }) => {
                 let _ = events.try_send(Err(error));
             }
         }
