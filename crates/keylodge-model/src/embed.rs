@@ -60,15 +60,27 @@ impl Embedder {
 
     /// A vector for each text, in order. `model` is the name that the caller asked for; the script matches on it. Texts
     /// are read one after the other, so that the same text has the same vector whatever stands beside it; calls take
-    /// turns with each text. Dropping the future takes back what is not done.
+    /// turns with each text. Dropping the future takes back what is not done; `begin` is told how many tokens are read
+    /// of each text before that is done, so that whoever leaves half-way knows what was done for them.
     ///
     /// # Errors
     /// `Overloaded` when too many calls wait; `Lost` when the worker was lost meanwhile; as [`wake`](Self::wake); and
     /// `Scripted`.
-    pub async fn embed(&self, model: &str, texts: &[String]) -> Result<Vec<Embedding>, ModelError> {
+    pub async fn embed(
+        &self,
+        model: &str,
+        texts: &[String],
+        mut begin: impl FnMut(u64),
+    ) -> Result<Vec<Embedding>, ModelError> {
         match self {
-            Self::Script(script) => texts.iter().map(|text| script.embed(model, text)).collect(),
-            Self::Worker(worker) => worker.embed(texts).await,
+            Self::Script(script) => {
+                let mut embeddings = Vec::with_capacity(texts.len());
+                for text in texts {
+                    embeddings.push(script.embed(model, text, &mut begin).await?);
+                }
+                Ok(embeddings)
+            }
+            Self::Worker(worker) => worker.embed(texts, begin).await,
         }
     }
 

@@ -66,7 +66,7 @@ impl<'m> Texts<'m> {
         loop {
             self.take_requests(inbox)?;
             let Some(request) = self.waiting.pop_front() else { continue };
-            if let Some(answer) = self.answer(request)? {
+            if let Some(answer) = self.answer(request, send)? {
                 send(answer).map_err(|_| Stopped::Over)?;
             }
         }
@@ -94,12 +94,12 @@ impl<'m> Texts<'m> {
         }
     }
 
-    fn answer(&mut self, request: ToWorker) -> Result<Option<FromWorker>, Stopped> {
+    fn answer(&mut self, request: ToWorker, send: Send<'_>) -> Result<Option<FromWorker>, Stopped> {
         Ok(Some(match request {
             ToWorker::Embed { id, text } => {
                 let tokens = self.read(&text);
-                let values = self.vector(&tokens)?;
-                FromWorker::Vector { id, values, tokens: tokens.len() as u64 }
+                send(FromWorker::Started { id, prompt_tokens: tokens.len() as u64 }).map_err(|_| Stopped::Over)?;
+                FromWorker::Vector { id, values: self.vector(&tokens)? }
             }
             ToWorker::Count { id, prompt } => {
                 let count = |text: &str| self.tokens(text).len() as u64;

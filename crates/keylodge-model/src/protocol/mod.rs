@@ -27,7 +27,7 @@ pub(crate) enum ToWorker {
     Generate { id: u64, request: Generate },
     /// Answered by `Counted` or `Refused`.
     Count { id: u64, prompt: Prompt },
-    /// Answered by `Vector` or `Refused`.
+    /// Answered by `Started` and `Vector`, or by `Refused`.
     Embed { id: u64, text: String },
     /// Nobody wants this answer any more. It is not answered, and frames that crossed it are ignored.
     Cancel { id: u64 },
@@ -57,13 +57,12 @@ pub(crate) enum FromWorker {
         id: u64,
         tokens: u64,
     },
-    /// A text as a vector of length 1, and how many of its tokens were read.
+    /// A text as a vector of length 1.
     Vector {
         id: u64,
         values: Vec<f32>,
-        tokens: u64,
     },
-    /// The call has a slot.
+    /// The call has a slot, or its text is being read: as many tokens of it as are said here.
     Started {
         id: u64,
         prompt_tokens: u64,

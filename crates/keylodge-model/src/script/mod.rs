@@ -43,7 +43,7 @@ const EMBEDDED_TOKENS_MAX: usize = 2048;
 /// tokens are the pieces.
 ///
 /// A text to embed is matched in the same way: a reply that fails before any text fails there, too. Every other text gets
-/// a vector made of its hash, whatever the script says.
+/// a vector made of its hash, whatever the script says, after the delay of its reply.
 #[derive(Debug, Default)]
 pub struct Script {
     replies: Vec<Reply>,
@@ -128,13 +128,21 @@ impl Script {
         tokens::count(text)
     }
 
-    pub(crate) fn embed(&self, model: &str, text: &str) -> Result<Embedding, ModelError> {
+    pub(crate) async fn embed(
+        &self,
+        model: &str,
+        text: &str,
+        mut begin: impl FnMut(u64),
+    ) -> Result<Embedding, ModelError> {
         let reply = self.matching(model, text);
         if let Some(Fault { status, message, after: None }) = reply.and_then(|reply| reply.fault.clone()) {
             return Err(ModelError::Scripted { status, message });
         }
         let read = tokens::first(text, EMBEDDED_TOKENS_MAX);
-        Ok(Embedding { values: vector::of(read), tokens: tokens::count(read) })
+        let tokens = tokens::count(read);
+        begin(tokens);
+        tokio::time::sleep(reply.map_or(Duration::ZERO, |reply| reply.delay)).await;
+        Ok(Embedding { values: vector::of(read), tokens })
     }
 
     fn matching(&self, model: &str, asked: &str) -> Option<&Reply> {

@@ -83,12 +83,20 @@ impl EmbeddingModel {
         counted.await.unwrap_or(Err(ModelError::Lost))
     }
 
-    pub(crate) async fn embed(&self, texts: &[String]) -> Result<Vec<Embedding>, ModelError> {
+    pub(crate) async fn embed(
+        &self,
+        texts: &[String],
+        mut begin: impl FnMut(u64),
+    ) -> Result<Vec<Embedding>, ModelError> {
         let _turn = self.calls.try_acquire().map_err(|_| ModelError::Overloaded)?;
         self.wake().await?;
         let mut embeddings = Vec::with_capacity(texts.len());
         for text in texts {
-            let (_guard, embedded) = self.supervised.desk().open_embedding(beginning(text).to_owned())?;
+            let (_guard, begun, embedded) = self.supervised.desk().open_embedding(beginning(text).to_owned())?;
+            // If it never began, the other one says why.
+            if let Ok(tokens) = begun.await {
+                begin(tokens);
+            }
             embeddings.push(embedded.await.unwrap_or(Err(ModelError::Lost))?);
         }
         Ok(embeddings)

@@ -34,7 +34,7 @@ async fn embedder() -> Embedder {
 
 async fn embed(embedder: &Embedder, texts: &[&str]) -> Vec<Embedding> {
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-    embedder.embed("any", &texts).await.expect("vectors")
+    embedder.embed("any", &texts, |_| {}).await.expect("vectors")
 }
 
 fn cosine(a: &Embedding, b: &Embedding) -> f32 {

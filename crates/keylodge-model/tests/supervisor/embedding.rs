@@ -25,7 +25,7 @@ fn start() -> Embedder {
 
 async fn embed(embedder: &Embedder, texts: &[&str]) -> Result<Vec<Embedding>, ModelError> {
     let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-    embedder.embed("any", &texts).await
+    embedder.embed("any", &texts, |_| {}).await
 }
 
 /// What the fake worker makes of a text.
@@ -54,6 +54,25 @@ pub(crate) async fn each_text_has_its_vector_in_order() {
     assert_eq!(embedder.gauges().running, 0);
 }
 
+pub(crate) async fn what_was_begun_is_told_to_those_who_leave_before_the_end() {
+    let embedder = start();
+    embedder.wake().await.expect("it is there");
+    let texts = ["three", "begin and stay", "never"].map(str::to_owned);
+    let begun = std::cell::RefCell::new(Vec::new());
+
+    tokio::select! {
+        ended = embedder.embed("any", &texts, |tokens| begun.borrow_mut().push(tokens)) => panic!("{ended:?}"),
+        () = async {
+            while begun.borrow().len() < 2 {
+                tokio::task::yield_now().await;
+            }
+        } => {}
+    }
+
+    assert_eq!(begun.into_inner(), [5, 14]);
+    assert_eq!(embedder.count("text").await, Ok(7), "the worker goes on");
+}
+
 pub(crate) async fn a_text_without_end_is_cut_before_it_is_sent() {
     let text = "ü\u{0}".repeat(4 << 20);
 
@@ -64,7 +83,7 @@ pub(crate) async fn a_text_without_end_is_cut_before_it_is_sent() {
 
 pub(crate) async fn a_call_is_lost_when_the_worker_dies_and_later_ones_succeed() {
     let embedder = start();
-    for deadly in ["die", "of another size", "no numbers"] {
+    for deadly in ["die", "of another size", "no numbers", "never begun"] {
         assert_eq!(embed(&embedder, &["fine", deadly, "never"]).await, Err(ModelError::Lost), "{deadly}");
 
         let after = loop {

@@ -53,14 +53,19 @@ impl FakeWorker {
     }
 
     fn embed(&mut self, id: &Value, text: &str) {
-        let values = match text {
+        match text {
             "stay in the queue" => return,
+            "never begun" => {}
+            _ => self.say(&json!({"Started": {"id": id, "prompt_tokens": text.len()}})),
+        }
+        let values = match text {
+            "begin and stay" => return,
             "die" => std::process::abort(),
             "of another size" => vec![1.0],
-            "no numbers" => return self.say(&json!({"Vector": {"id": id, "values": [null, 1.0], "tokens": 1}})),
+            "no numbers" => return self.say(&json!({"Vector": {"id": id, "values": [null, 1.0]}})),
             text => vec![1.0, text.len() as f32],
         };
-        self.say(&json!({"Vector": {"id": id, "values": values, "tokens": text.len()}}));
+        self.say(&json!({"Vector": {"id": id, "values": values}}));
     }
 
     fn generate(&mut self, id: u64, words: &str, request: &Value) {

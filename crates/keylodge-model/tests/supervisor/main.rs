@@ -60,6 +60,7 @@ fn main() -> ExitCode {
         dropping_the_last_handle_ends_the_worker,
         embedding::a_model_of_embeddings_sleeps_until_it_is_asked,
         embedding::each_text_has_its_vector_in_order,
+        embedding::what_was_begun_is_told_to_those_who_leave_before_the_end,
         embedding::a_text_without_end_is_cut_before_it_is_sent,
         embedding::a_call_is_lost_when_the_worker_dies_and_later_ones_succeed,
         embedding::too_many_calls_are_overloaded_and_those_that_leave_make_room,

@@ -121,11 +121,15 @@ pub(super) async fn embed(
     let (texts, dimensions): (Vec<String>, Vec<Option<usize>>) =
         wishes.into_iter().map(|wish| (wish.text, wish.dimensions)).unzip();
     afford(asked, entry, &info, &texts).await?;
-    let made = in_time(asked.deadline, entry.embedder.embed(&entry.name, &texts)).await?;
+    let bill = &mut asked.bill;
+    let begin = |tokens: u64| {
+        // Whoever leaves, or waits no longer, has had them read.
+        if let Some(bill) = bill {
+            bill.tokens.input += tokens;
+        }
+    };
+    let made = in_time(asked.deadline, entry.embedder.embed(&entry.name, &texts, begin)).await?;
     let tokens = made.iter().map(|embedding| embedding.tokens).sum();
-    if let Some(bill) = asked.bill {
-        bill.tokens.input = tokens;
-    }
     let cut = made.into_iter().zip(dimensions).map(|(embedding, dimensions)| match dimensions {
         Some(dimensions) => embedding.cut(dimensions),
         None => embedding,

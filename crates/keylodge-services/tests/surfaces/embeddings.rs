@@ -249,6 +249,26 @@ async fn what_is_read_is_taken_from_limits_before_and_counted_after() {
 }
 
 #[tokio::test]
+async fn what_was_read_for_a_caller_who_did_not_wait_for_the_end_is_counted() {
+    let house = House::with_script("[[reply]]\ncontains = 'slow'\ntext = 'x'\ndelay_ms = 60000").await;
+    let limit = json!([{"metric": "INPUT_TOKENS", "window": "MINUTE", "model": "*", "value": "10"}]);
+    let limits = "/keylodge/v1/projects/default-project/limits";
+    house.manage("PUT", limits, Some(json!({ "limits": limit }))).await.ok();
+    let slow = ["one two", "slow", "never read"].map(request);
+
+    let body = json!({ "requests": slow }).to_string();
+    let request_in_time = Request::post(path("batchEmbedContents")).header("x-goog-api-key", &house.key);
+    let in_time = request_in_time.header("x-server-timeout", "1").body(Body::from(body)).unwrap();
+    assert_eq!(house.send(in_time).await.http, 504);
+    let gone = tokio::time::timeout(std::time::Duration::from_secs(1), house.embed_all(&slow)).await;
+    assert!(gone.is_err(), "the caller hung up");
+
+    // Three tokens each time, and none of what was not begun.
+    assert_eq!(house.embed(&request("one two three four five")).await.http, 429);
+    house.embed(&request("one two three four")).await.ok();
+}
+
+#[tokio::test]
 async fn a_budget_is_reckoned_by_what_is_read() {
     let house = House::new().await;
     // A dollar for a million tokens: four of them.

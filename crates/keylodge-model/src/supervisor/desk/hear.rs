@@ -37,7 +37,7 @@ impl Desk {
             }
             FromWorker::Fatal { .. } => Err(Nonsense("it went on after a fatal error")),
             FromWorker::Counted { id, tokens } => self.counted(&mut table, id, tokens),
-            FromWorker::Vector { id, values, tokens } => self.embedded(&mut table, id, Embedding { values, tokens }),
+            FromWorker::Vector { id, values } => self.embedded(&mut table, id, values),
             FromWorker::Started { id, prompt_tokens } => self.started(&mut table, id, prompt_tokens),
             FromWorker::Piece { id, text, output_tokens } => {
                 self.said(&mut table, id, Event::Piece { text, output_tokens })
@@ -65,19 +65,19 @@ impl Desk {
         }
     }
 
-    fn embedded(&self, table: &mut Table, id: u64, embedding: Embedding) -> Result<(), Nonsense> {
-        if u32::try_from(embedding.values.len()) != Ok(table.dimensions) {
+    fn embedded(&self, table: &mut Table, id: u64, values: Vec<f32>) -> Result<(), Nonsense> {
+        if u32::try_from(values.len()) != Ok(table.dimensions) {
             return Err(Nonsense("it made a vector of another size"));
         }
         match self.take(table, id)? {
             None => Ok(()),
-            Some(Call::Embed { embedded }) => {
+            Some(Call::Embedding { tokens, embedded }) => {
                 table.answered = true;
                 // A caller that has gone needs no vector.
-                let _ = embedded.send(Ok(embedding));
+                let _ = embedded.send(Ok(Embedding { values, tokens }));
                 Ok(())
             }
-            Some(other) => Err(table.put_back(id, other, "it made a vector for another kind of call")),
+            Some(other) => Err(table.put_back(id, other, "it made a vector of a text that it had not begun")),
         }
     }
 
@@ -88,6 +88,12 @@ impl Desk {
                 // A caller that has gone takes the call back by its guard.
                 let _ = started.send(Ok(prompt_tokens));
                 table.open.insert(id, Call::Running(running));
+                Ok(())
+            }
+            Some(Call::Embed { begun, embedded }) => {
+                // A caller that has gone takes the call back by its guard.
+                let _ = begun.send(prompt_tokens);
+                table.open.insert(id, Call::Embedding { tokens: prompt_tokens, embedded });
                 Ok(())
             }
             Some(other) => Err(table.put_back(id, other, "it started a call that was not waiting")),

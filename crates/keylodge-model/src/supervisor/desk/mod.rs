@@ -54,7 +54,8 @@ struct Table {
 /// A call in flight, by what it waits for.
 enum Call {
     Count { counted: Reply<u64> },
-    Embed { embedded: Reply<Embedding> },
+    Embed { begun: oneshot::Sender<u64>, embedded: Reply<Embedding> },
+    Embedding { tokens: u64, embedded: Reply<Embedding> },
     Waiting { started: Reply<u64>, running: Running },
     Running(Running),
 }
@@ -71,6 +72,7 @@ struct Outgoing {
     frame: Vec<u8>,
 }
 
+type OpenEmbedding = (CallGuard, oneshot::Receiver<u64>, oneshot::Receiver<Result<Embedding, ModelError>>);
 type Reply<T> = oneshot::Sender<Result<T, ModelError>>;
 type Events = mpsc::Sender<Result<Event, ModelError>>;
 
@@ -126,13 +128,12 @@ impl Desk {
         Ok((guard, when_counted))
     }
 
-    pub(super) fn open_embedding(
-        self: &Arc<Self>,
-        text: String,
-    ) -> Result<(CallGuard, oneshot::Receiver<Result<Embedding, ModelError>>), ModelError> {
+    /// First comes how many tokens of the text are being read; nothing, if it does not come to that.
+    pub(super) fn open_embedding(self: &Arc<Self>, text: String) -> Result<OpenEmbedding, ModelError> {
+        let (begun, when_begun) = oneshot::channel();
         let (embedded, when_embedded) = oneshot::channel();
-        let guard = self.open(Call::Embed { embedded }, |id| ToWorker::Embed { id, text })?;
-        Ok((guard, when_embedded))
+        let guard = self.open(Call::Embed { begun, embedded }, |id| ToWorker::Embed { id, text })?;
+        Ok((guard, when_begun, when_embedded))
     }
 
     /// Takes a call back, when it is not over. What the worker was never told about, it need not forget.
@@ -174,7 +175,7 @@ impl Desk {
         let counts = table.open.values().filter(|open| open.is_count()).count();
         let full = match call {
             Call::Count { .. } => counts >= COUNTS_MAX,
-            Call::Embed { .. } | Call::Waiting { .. } | Call::Running(_) => {
+            Call::Embed { .. } | Call::Embedding { .. } | Call::Waiting { .. } | Call::Running(_) => {
                 table.open.len() - counts >= self.works_max
             }
         };
@@ -277,7 +278,7 @@ impl Desk {
         let table = self.table();
         let count = |is: fn(&Call) -> bool| table.open.values().filter(|call| is(call)).count() as u64;
         Gauges {
-            running: count(|call| matches!(call, Call::Running(_) | Call::Embed { .. })),
+            running: count(|call| !matches!(call, Call::Waiting { .. } | Call::Count { .. })),
             waiting: count(|call| matches!(call, Call::Waiting { .. })),
             worker_starts: table.worker_starts,
         }
@@ -297,7 +298,7 @@ impl Call {
     fn grammar(&self) -> Option<GrammarDigest> {
         match self {
             Self::Waiting { running, .. } | Self::Running(running) => running.grammar,
-            Self::Count { .. } | Self::Embed { .. } => None,
+            Self::Count { .. } | Self::Embed { .. } | Self::Embedding { .. } => None,
         }
     }
 
@@ -307,7 +308,7 @@ impl Call {
             Self::Count { counted: reply } | Self::Waiting { started: reply, .. } => {
                 let _ = reply.send(Err(error));
             }
-            Self::Embed { embedded } => {
+            Self::Embed { embedded, .. } | Self::Embedding { embedded, .. } => {
                 let _ = embedded.send(Err(error));
             }
             Self::Running(Running { events, .. }) => {
