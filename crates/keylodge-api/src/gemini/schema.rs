@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 /// Says a schema in the words of JSON Schema: types in lower case, numbers that came as strings, `nullable` as a type.
-/// `propertyOrdering` stays, as Google takes it in JSON Schema too; words that only describe are left out. Other words,
-/// and what is no schema, stay as they are, for whoever reads the result to follow or refuse.
+/// `propertyOrdering` stays, as Google takes it in JSON Schema too, and so does what only describes: models read it. Other
+/// words, and what is no schema, stay as they are, for whoever reads the result to follow or refuse.
 #[must_use]
 pub fn to_json_schema(schema: &Value) -> Value {
     let Some(given) = schema.as_object() else { return schema.clone() };
@@ -43,7 +43,8 @@ fn keyword<'name>(name: &'name str, value: &Value) -> Option<(&'name str, Value)
         "minProperties" | "min_properties" => ("minProperties", whole(value)),
         "maxProperties" | "max_properties" => ("maxProperties", whole(value)),
         "propertyOrdering" | "property_ordering" => ("propertyOrdering", value.clone()),
-        "title" | "description" | "default" | "example" | "nullable" => return None,
+        "example" => ("examples", json!([value])),
+        "nullable" => return None,
         _ => (name, value.clone()),
     })
 }
@@ -70,10 +71,23 @@ fn whole(value: &Value) -> Value {
 }
 
 fn or_null(mut json: Map<String, Value>) -> Value {
+    // Where the type is all that keeps null out, it says so itself: not everybody who shows it to a model reads on.
+    let is_plain = !["$ref", "anyOf", "oneOf", "allOf", "const"].iter().any(|word| json.contains_key(*word));
+    if let Some(kind @ Value::String(_)) = json.get_mut("type").filter(|_| is_plain) {
+        *kind = json!([kind, "null"]);
+        if let Some(Value::Array(values)) = json.get_mut("enum").filter(|values| !has_null(values)) {
+            values.push(Value::Null);
+        }
+        return json.into();
+    }
     // Definitions stay where references look for them.
     let defs = json.remove("$defs").map(|defs| ("$defs".to_owned(), defs));
     let either = json!([json, {"type": "null"}]);
     Value::Object(defs.into_iter().chain([("anyOf".to_owned(), either)]).collect())
+}
+
+fn has_null(values: &Value) -> bool {
+    values.as_array().is_some_and(|values| values.contains(&Value::Null))
 }
 
 #[cfg(test)]
@@ -91,8 +105,8 @@ mod tests {
                 "properties": {"name": {"type": "STRING", "format": "date", "example": "x"}, "description": {},
                     "tags": {"type": "ARRAY", "max_items": "3", "items": {"type": "STRING", "maxLength": "9"}}},
                 "required": ["name"]}),
-            &json!({"type": "object", "propertyOrdering": ["name"], "minProperties": 1,
-                "properties": {"name": {"type": "string", "format": "date"}, "description": {},
+            &json!({"type": "object", "propertyOrdering": ["name"], "description": "a person", "minProperties": 1,
+                "properties": {"name": {"type": "string", "format": "date", "examples": ["x"]}, "description": {},
                     "tags": {"type": "array", "maxItems": 3, "items": {"type": "string", "maxLength": 9}}},
                 "required": ["name"]}),
         );
@@ -102,7 +116,11 @@ mod tests {
     fn what_may_be_null_says_so() {
         check(
             &json!({"type": "STRING", "nullable": true, "enum": ["a"]}),
-            &json!({"anyOf": [{"type": "string", "enum": ["a"]}, {"type": "null"}]}),
+            &json!({"type": ["string", "null"], "enum": ["a", null]}),
+        );
+        check(
+            &json!({"anyOf": [{"type": "STRING", "nullable": true}], "nullable": true}),
+            &json!({"anyOf": [{"anyOf": [{"type": ["string", "null"]}]}, {"type": "null"}]}),
         );
         check(
             &json!({"ref": "#/defs/a", "nullable": true, "defs": {"a": {"type": "STRING"}}}),
@@ -117,7 +135,7 @@ mod tests {
         check(&schema, &schema);
         check(
             &json!({"type": "TYPE_UNSPECIFIED", "title": "a", "default": 5, "nullable": false, "minimum": null}),
-            &json!({}),
+            &json!({"title": "a", "default": 5}),
         );
     }
 

@@ -129,7 +129,7 @@ fn configurations_that_cannot_be_followed_are_refused() {
         (json!({"logprobs": 2}), "logprobs"),
         (json!({"responseMimeType": "text/x.enum"}), "response_mime_type"),
         (json!({"responseSchema": {"type": "STRING"}}), "response_mime_type"),
-        (json!({"responseMimeType": "application/json", "responseSchema": {"items": 5}}), "response_schema"),
+        (json!({"responseMimeType": "application/json", "responseSchema": 5}), "response_schema"),
         (json!({"responseSchema": {}, "responseJsonSchema": {}}), "response_json_schema"),
         (json!({"thinkingConfig": {"thinkingLevel": "HUGE"}}), "thinking_config.thinking_level"),
         (json!({"mediaResolution": "MEDIA_RESOLUTION_LOW"}), "media_resolution"),

@@ -16,13 +16,12 @@
 //! Nothing that was asked for is dropped in silence: what an OpenAI-compatible server cannot be told is
 //! INVALID_ARGUMENT with the field's path, and all such mistakes come together. Taken without effect is only what
 //! changes no answer: labels, service tier, safety thresholds (nothing is rated, so nothing is blocked), thought
-//! signatures, names and metadata of parts, `propertyOrdering`, and thoughts of earlier turns, which models are not
-//! shown again.
+//! signatures, names and metadata of parts, and thoughts of earlier turns, which models are not shown again.
 //!
 //! | module | what is there |
 //! |---|---|
 //! | `call` | the whole Gemini request, as far as it can be translated or refused |
-//! | `request` | that request as a chat completion: `conversation`, `tools`, `schema` and the configuration |
+//! | `request` | that request as a chat completion: `conversation`, `tools` and the configuration |
 //! | `answer` | a chat completion as a Gemini answer |
 //! | `stream` | its chunks, from bytes cut anywhere |
 //! | `error` | what a caller sees of the server's errors |
@@ -33,7 +32,6 @@ mod conversation;
 mod error;
 mod mistakes;
 mod request;
-mod schema;
 mod stream;
 mod tools;
 

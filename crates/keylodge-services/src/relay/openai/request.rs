@@ -1,6 +1,7 @@
 //! A Gemini request as the body of a chat completion.
 
 use bytes::Bytes;
+use keylodge_api::gemini::schema::to_json_schema;
 use keylodge_api::gemini::{GenerationConfig, ThinkingConfig};
 use keylodge_api::{Status, proto_json};
 use serde_json::{Map, Value, json};
@@ -8,7 +9,6 @@ use serde_json::{Map, Value, json};
 use super::answer::Answering;
 use super::call::Call;
 use super::mistakes::Mistakes;
-use super::schema::to_json_schema;
 use super::{conversation, tools};
 
 /// Who is spoken to.
@@ -133,7 +133,7 @@ fn response_format(config: &GenerationConfig, mistakes: &mut Mistakes) -> Option
     let (field, schema) = match (&config.response_schema, &config.response_json_schema) {
         (None, None) => ("", None),
         (Some(schema), None) => ("response_schema", Some(to_json_schema(schema))),
-        (None, Some(schema)) => ("response_json_schema", Some(schema.is_object().then(|| schema.clone()))),
+        (None, Some(schema)) => ("response_json_schema", Some(schema.clone())),
         (Some(_), Some(_)) => {
             mistakes.refuse("generation_config.response_json_schema", "give either it or response_schema");
             return None;
@@ -142,11 +142,11 @@ fn response_format(config: &GenerationConfig, mistakes: &mut Mistakes) -> Option
     match (config.response_mime_type.as_deref(), schema) {
         (None | Some("text/plain"), None) => None,
         (Some("application/json"), None) => Some(json!({"type": "json_object"})),
-        (Some("application/json"), Some(Some(schema))) => {
+        (Some("application/json"), Some(schema)) if schema.is_object() => {
             Some(json!({"type": "json_schema", "json_schema": {"name": "response", "schema": schema}}))
         }
-        (Some("application/json"), Some(None)) => {
-            mistakes.refuse(&format!("generation_config.{field}"), "the schema is too deep or no schema");
+        (Some("application/json"), Some(_)) => {
+            mistakes.refuse(&format!("generation_config.{field}"), "it is no schema");
             None
         }
         (None | Some("text/plain"), Some(_)) => {

@@ -1,10 +1,10 @@
 //! Function declarations and what may be done with them.
 
+use keylodge_api::gemini::schema::to_json_schema;
 use serde_json::{Value, json};
 
 use super::call::{Call, Function, FunctionCalling};
 use super::mistakes::Mistakes;
-use super::schema::to_json_schema;
 
 /// What the model may call.
 #[derive(Default)]
@@ -77,11 +77,10 @@ fn one_schema(given: [(&str, &Option<Value>); 2], path: &str, mistakes: &mut Mis
     match (schema, json_schema) {
         (None, None) => None,
         (Some(schema), None) => {
-            let converted = to_json_schema(schema);
-            if converted.is_none() {
-                mistakes.refuse(&format!("{path}.{of_google}"), "the schema is too deep or no schema");
+            if !schema.is_object() {
+                mistakes.refuse(&format!("{path}.{of_google}"), "it is no schema");
             }
-            converted
+            Some(to_json_schema(schema))
         }
         (None, Some(schema)) => Some(schema.clone()),
         (Some(_), Some(_)) => {
