@@ -176,8 +176,8 @@ pub(crate) fn vault(error: VaultError) -> Status {
     Status::internal()
 }
 
-/// The model did not answer.
-pub(crate) fn model(error: &ModelError) -> Status {
+/// The model did not answer. `schema` is the path of the field with the schema that the answer is held to, if it is.
+pub(crate) fn model(error: &ModelError, schema: &str) -> Status {
     match error {
         ModelError::Loading { what } => unavailable(format!("The model is not ready yet ({what}). Please try again shortly."), 1),
         ModelError::Unavailable { .. } => unavailable(
@@ -194,8 +194,7 @@ pub(crate) fn model(error: &ModelError) -> Status {
             format!("The input token count ({tokens}) exceeds the maximum number of tokens allowed {tokens_max}."),
         ),
         ModelError::BadSchema { reason } => {
-            let field = "generation_config.response_schema";
-            invalid(field, format!("Invalid value at '{field}': the schema cannot be followed: {reason}"))
+            invalid(schema, format!("Invalid value at '{schema}': the schema cannot be followed: {reason}."))
         }
         ModelError::Scripted { status, message } => scripted(*status, message.as_deref()),
     }

@@ -42,30 +42,46 @@ impl Origins {
         }
     }
 
-    /// Names the caller's places in the `error` of a body.
+    /// Names the caller's places in the `error` of a body. What one of them led to in several places is said once.
     pub(crate) fn name_in(&self, error: &mut Value) {
         let mut message = error["message"].as_str().unwrap_or_default().to_owned();
         let details = error.get_mut("details").and_then(Value::as_array_mut);
-        let violations = details.into_iter().flatten().filter_map(|detail| detail.get_mut("fieldViolations"));
-        for violation in violations.filter_map(Value::as_array_mut).flatten() {
-            let text = |name: &str| violation[name].as_str().unwrap_or_default().to_owned();
-            let (place, description) = (text("field"), text("description"));
-            if place.is_empty() {
-                continue;
+        for violations in details.into_iter().flatten().filter_map(|detail| detail.get_mut("fieldViolations")) {
+            let Value::Array(each) = violations.take() else { continue };
+            let mut named: Vec<Value> = Vec::with_capacity(each.len());
+            for mut violation in each {
+                let before = violation["description"].as_str().unwrap_or_default().to_owned();
+                self.name_in_violation(&mut violation);
+                let said = violation["description"].as_str().unwrap_or_default();
+                if named.contains(&violation) {
+                    message = message.replacen(&format!("\n{before}"), "", 1);
+                } else {
+                    message = message.replacen(&before, said, usize::from(!before.is_empty()));
+                    named.push(violation);
+                }
             }
-            let written = self.written(&place);
-            // The two forms in which Google's sentences name a place.
-            let said = description.replace(&format!("'{place}'"), &format!("'{written}'"));
-            let said = said.replace(&format!("GenerateContentRequest.{place}"), &written);
-            if !description.is_empty() {
-                message = message.replacen(&description, &said, 1);
-            }
-            violation["field"] = written.into();
-            violation["description"] = said.into();
+            *violations = named.into();
         }
         if !message.is_empty() {
             error["message"] = message.into();
         }
+    }
+
+    fn name_in_violation(&self, violation: &mut Value) {
+        let text = |name: &str| violation[name].as_str().unwrap_or_default().to_owned();
+        let (place, description) = (text("field"), text("description"));
+        if place.is_empty() {
+            return;
+        }
+        let written = self.written(&place);
+        // Google's sentences name a place in one of two forms, one of them behind the name of Google's own message.
+        let said = match description.split_once(place.as_str()) {
+            Some((before, after)) if before.starts_with("* ") => format!("* {written}{after}"),
+            Some((before, after)) => format!("{before}{written}{after}"),
+            None => description,
+        };
+        violation["field"] = written.into();
+        violation["description"] = said.into();
     }
 }
 
@@ -114,6 +130,23 @@ mod tests {
         assert_eq!(
             said,
             error([violation("n", "Invalid value at 'n': no."), violation("temperature", "* temperature: no.")])
+        );
+    }
+
+    #[test]
+    fn what_one_place_led_to_in_several_is_said_once() {
+        let mut origins = Origins::default();
+        (0..3).for_each(|at| origins.made_of(format!("requests[{at}].size"), "size"));
+        let violation = |place: &str| json!({"field": place, "description": format!("'{place}' is too large")});
+        let places = ["requests[0].size", "requests[1].size", "requests[2].size"];
+        let message = places.map(|place| format!("'{place}' is too large")).join("\n");
+        let mut said = json!({"message": message, "details": [{"fieldViolations": places.map(violation)}]});
+
+        origins.name_in(&mut said);
+
+        assert_eq!(
+            said,
+            json!({"message": "'size' is too large", "details": [{"fieldViolations": [violation("size")]}]})
         );
     }
 

@@ -26,6 +26,8 @@ struct Declared {
     parameters: Value,
     /// What they must be.
     args: Shape,
+    /// The path of their schema.
+    place: String,
 }
 
 /// Whether the model may call.
@@ -129,6 +131,14 @@ impl Functions {
         Some(Shape::either(self.callable.iter().map(call).chain(words)))
     }
 
+    /// The path of what says that shape.
+    pub(super) fn place(&self) -> String {
+        match &self.callable[..] {
+            [only] => only.place.clone(),
+            _ => "tools".to_owned(),
+        }
+    }
+
     /// Whether words cannot be told from a call before the answer is whole.
     pub(super) fn is_open(&self, begun: &str) -> bool {
         let begun = begun.trim_start();
@@ -217,7 +227,7 @@ fn declaration_of(declaration: &Value, mode: Option<Mode>, path: &str, mistakes:
         mistakes.refuse(&at, "the arguments of a function are an object");
     }
     let description = declaration["description"].as_str().unwrap_or_default().to_owned();
-    Some(Declared { name: name?.to_owned(), description, parameters, args: args? })
+    Some(Declared { name: name?.to_owned(), description, parameters, args: args?, place: at })
 }
 
 fn is_name(name: &str) -> bool {
@@ -276,7 +286,9 @@ mod tests {
         assert_eq!(functions("ANY").shape(), Some(Shape::either(calls())));
         let only = json!({"function_calling_config": {"mode": "ANY", "allowed_function_names": ["weather"]}});
         let [weather_call, _] = calls();
-        assert_eq!(read(weather(), only).0.unwrap().shape(), Some(Shape::either([weather_call])));
+        let only = read(weather(), only).0.unwrap();
+        assert_eq!(only.shape(), Some(Shape::either([weather_call])));
+        assert_eq!(only.place(), "tools[0].function_declarations[0].parameters");
         assert_eq!(functions("AUTO").shape(), None);
         let words = Shape::object([("text", Shape::text())]);
         assert_eq!(functions("VALIDATED").shape(), Some(Shape::either(calls().into_iter().chain([words]))));
@@ -295,7 +307,9 @@ mod tests {
         let node = json!({"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}});
         let schema = json!({"$ref": "#/$defs/node", "$defs": {"node": node}});
         let tools = json!([{"functionDeclarations": [{"name": "a"}, {"name": "b", "parametersJsonSchema": schema}]}]);
-        let shape = read(tools, mode("ANY")).0.unwrap().shape().unwrap();
+        let functions = read(tools, mode("ANY")).0.unwrap();
+        assert_eq!(functions.place(), "tools");
+        let shape = functions.shape().unwrap();
         assert!(shape.grammar().unwrap().gbnf().contains("next"));
     }
 

@@ -6,8 +6,9 @@ use http::StatusCode;
 use keylodge_api::gemini::GenerateContentRequest;
 use keylodge_model::{Event, Finish, Generation, ModelError};
 
+use super::prompt::Wanted;
 use super::stream::Answering;
-use super::{Asked, Failure, afford, in_time, prompt, with_clamp, with_engine};
+use super::{Asked, Failure, afford, held_in_time, prompt, with_clamp, with_engine};
 use crate::bill::{BROKEN, outcome};
 use crate::{Lodge, wire};
 
@@ -15,11 +16,11 @@ pub(super) async fn answer(lodge: &Lodge, mut asked: Asked<'_>, body: Body) -> R
     let request: GenerateContentRequest = wire::read(lodge, body).await?;
     let entry = asked.entry.clone()?;
     let engine = entry.answering();
-    let (mut generate, functions) = prompt::of_generation(&request, &entry.name, engine, lodge)?;
+    let Wanted { mut generate, functions, schema } = prompt::of_generation(&request, &entry.name, engine, lodge)?;
     let is_capped = request.generation_config.max_output_tokens.is_some();
     let clamped = afford(&mut asked, engine, &mut generate, is_capped).await?;
     let mut answering = Answering::new(lodge, entry, asked.bill.take());
-    let whole = in_time(asked.deadline, async {
+    let whole = held_in_time(asked.deadline, &schema, async {
         let mut generation = engine.generate(generate).await?;
         answering.begin(generation.prompt_tokens);
         let (text, finish, output_tokens) = collect(&mut generation, &mut answering).await?;

@@ -22,7 +22,7 @@ use axum::response::Response;
 use http::{HeaderValue, Request};
 use keylodge_api::{Code, Envelope, Status};
 use keylodge_gate::{Pass, Surface};
-use keylodge_model::{Embedder, Engine, Generate};
+use keylodge_model::{Embedder, Engine, Generate, ModelError};
 use keylodge_rules::Refusal;
 
 use crate::bill::{Bill, outcome};
@@ -236,10 +236,19 @@ fn marked(mut response: Response, name: &str) -> Response {
 /// Runs a step of a call until its deadline.
 async fn in_time<T>(
     deadline: tokio::time::Instant,
-    step: impl Future<Output = Result<T, keylodge_model::ModelError>>,
+    step: impl Future<Output = Result<T, ModelError>>,
+) -> Result<T, Status> {
+    held_in_time(deadline, "", step).await
+}
+
+/// The same for an answer that is held to the schema in this field.
+async fn held_in_time<T>(
+    deadline: tokio::time::Instant,
+    schema: &str,
+    step: impl Future<Output = Result<T, ModelError>>,
 ) -> Result<T, Status> {
     match tokio::time::timeout_at(deadline, step).await {
-        Ok(done) => done.map_err(|error| failure::model(&error)),
+        Ok(done) => done.map_err(|error| failure::model(&error, schema)),
         Err(_) => Err(failure::too_slow()),
     }
 }

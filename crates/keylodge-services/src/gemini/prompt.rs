@@ -28,13 +28,22 @@ pub(super) struct Mistakes(Vec<FieldViolation>);
 /// What messages about a generation begin with.
 const GENERATE: &str = "GenerateContentRequest";
 
-/// The generation that a request asks for, and the functions that it may end in a call of.
+/// What a request asks for.
+pub(super) struct Wanted {
+    pub(super) generate: Generate,
+    /// The functions that the answer may be a call of.
+    pub(super) functions: Option<Functions>,
+    /// The path of the field with the schema that the answer is held to; empty if it is held to none.
+    pub(super) schema: String,
+}
+
+/// The generation that a request asks for.
 pub(super) fn of_generation(
     request: &GenerateContentRequest,
     name: &str,
     engine: &Engine,
     lodge: &Lodge,
-) -> Result<(Generate, Option<Functions>), Status> {
+) -> Result<Wanted, Status> {
     let mut mistakes = Mistakes::default();
     let functions = Functions::read(request, &mut mistakes);
     let prompt = prompt(request, functions.as_ref(), &mut mistakes);
@@ -42,7 +51,7 @@ pub(super) fn of_generation(
     refuse_what_is_not_served(request, &mut mistakes);
     check_model(request.model.as_deref(), "model", name, &mut mistakes);
     check_ranges(config, &mut mistakes);
-    let grammar = grammar(config, functions.as_ref(), &mut mistakes);
+    let (schema, grammar) = grammar(config, functions.as_ref(), &mut mistakes).unzip();
     mistakes.none()?;
 
     let cap = u32::try_from(engine.info().output_tokens_max).unwrap_or(u32::MAX);
@@ -55,7 +64,7 @@ pub(super) fn of_generation(
         stop: config.stop_sequences.iter().filter(|stop| !stop.is_empty()).cloned().collect(),
         grammar,
     };
-    Ok((generate, functions))
+    Ok(Wanted { generate, functions, schema: schema.unwrap_or_default() })
 }
 
 /// The prompt whose tokens are to be counted.
@@ -198,9 +207,13 @@ fn check_ranges(config: &GenerationConfig, mistakes: &mut Mistakes) {
     }
 }
 
-/// What the answer must follow, if it must follow anything.
-fn grammar(config: &GenerationConfig, functions: Option<&Functions>, mistakes: &mut Mistakes) -> Option<Grammar> {
-    let of_call = functions.and_then(Functions::shape);
+/// What the answer must follow, if it must follow anything, after the path of the field that says so.
+fn grammar(
+    config: &GenerationConfig,
+    functions: Option<&Functions>,
+    mistakes: &mut Mistakes,
+) -> Option<(String, Grammar)> {
+    let of_call = functions.and_then(|functions| Some((functions.place(), functions.shape()?)));
     let of_answer = shape_of_answer(config, mistakes);
     let (field, shape) = match (of_call, of_answer) {
         (Some(_), Some(_)) => {
@@ -211,12 +224,12 @@ fn grammar(config: &GenerationConfig, functions: Option<&Functions>, mistakes: &
             );
             return None;
         }
-        (Some(shape), None) => ("tools", shape),
-        (None, Some(of_answer)) => of_answer,
+        (Some(of_call), None) => of_call,
+        (None, Some((field, shape))) => (field.to_owned(), shape),
         (None, None) => return None,
     };
     match shape.grammar() {
-        Ok(grammar) => Some(grammar),
+        Ok(grammar) => Some((field, grammar)),
         Err(mistake) => {
             mistakes.refuse(&format!("{field}{}", mistake.place), &mistake.why);
             None
@@ -256,8 +269,8 @@ fn shape_of_answer(config: &GenerationConfig, mistakes: &mut Mistakes) -> Option
     Some((field, shape(&schema, field, mistakes)?))
 }
 
-/// The largest schema that is taken, in bytes of JSON.
-const SCHEMA_BYTES_MAX: usize = 16 * 1024;
+/// The largest schema that is taken, in bytes of JSON, with the words that only describe.
+const SCHEMA_BYTES_MAX: usize = 32 * 1024;
 
 /// A JSON Schema that this field has, unless it cannot be followed.
 pub(super) fn shape(schema: &Value, field: &str, mistakes: &mut Mistakes) -> Option<Shape> {
@@ -302,5 +315,41 @@ impl Mistakes {
 
     pub(super) fn none(self) -> Result<(), Status> {
         if self.0.is_empty() { Ok(()) } else { Err(Status::bad_request(self.0)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::failure;
+
+    #[test]
+    fn a_schema_that_the_model_cannot_follow_is_named_by_its_own_field() {
+        let schema = Some(json!({"type": "string"}));
+        let json = GenerationConfig { response_mime_type: Some("application/json".to_owned()), ..Default::default() };
+        let googles = GenerationConfig { response_schema: schema.clone(), ..json.clone() };
+        let json_schema = GenerationConfig { response_json_schema: schema, ..json.clone() };
+        let call = GenerateContentRequest {
+            tools: Some(json!([{"functionDeclarations": [{"name": "f", "parametersJsonSchema": {"type": "object"}}]}])),
+            tool_config: Some(json!({"functionCallingConfig": {"mode": "ANY"}})),
+            ..Default::default()
+        };
+        let functions = Functions::read(&call, &mut Mistakes::default());
+        for (config, functions, field) in [
+            (&googles, None, "generation_config.response_schema"),
+            (&json_schema, None, "generation_config.response_json_schema"),
+            (&json, None, "generation_config"),
+            (
+                &GenerationConfig::default(),
+                functions.as_ref(),
+                "tools[0].function_declarations[0].parameters_json_schema",
+            ),
+        ] {
+            let (schema, _) = grammar(config, functions, &mut Mistakes::default()).unwrap();
+            let status = failure::model(&keylodge_model::ModelError::BadSchema { reason: "no".to_owned() }, &schema);
+            assert_eq!(status.message, format!("Invalid value at '{field}': the schema cannot be followed: no."));
+        }
     }
 }

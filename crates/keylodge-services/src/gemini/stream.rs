@@ -162,6 +162,8 @@ pub(super) struct Chunks {
     generation: Option<Generation>,
     answering: Answering,
     functions: Option<Functions>,
+    /// The path of the schema that the answer is held to.
+    schema: String,
     /// What is not told yet: it may become a call.
     held: String,
     framing: Framing,
@@ -174,11 +176,13 @@ impl Chunks {
         generation: Generation,
         answering: Answering,
         functions: Option<Functions>,
+        schema: String,
         framing: Framing,
         deadline: Instant,
     ) -> Self {
         let deadline = Box::pin(tokio::time::sleep_until(deadline));
-        Self { generation: Some(generation), answering, functions, held: String::new(), framing, deadline, first: true }
+        let (generation, held) = (Some(generation), String::new());
+        Self { generation, answering, functions, schema, held, framing, deadline, first: true }
     }
 
     /// What of the text can be told now: nothing as long as it may become a call.
@@ -238,8 +242,8 @@ impl Stream for Chunks {
                     let chunk = chunks.answering.chunk(parts, Some(reason), output_tokens);
                     chunks.frame(&json_bytes(&chunk, chunks.framing == Framing::Array), true)
                 }
-                Some(Err(error)) => chunks.break_off(&failure::model(&error)),
-                None => chunks.break_off(&failure::model(&keylodge_model::ModelError::Lost)),
+                Some(Err(error)) => chunks.break_off(&failure::model(&error, &chunks.schema)),
+                None => chunks.break_off(&failure::model(&keylodge_model::ModelError::Lost, "")),
             };
             return Poll::Ready(Some(Ok(bytes)));
         }

@@ -341,7 +341,14 @@ async fn openai_s_mistakes_come_in_an_array_of_one() {
     check(json!({"model": EMBEDDING_MODEL, "input": [[1, 2]]}), 400, "Invalid value at 'input[0]': tokens are").await;
     check(json!({"model": MODEL, "input": "a"}), 404, &format!("models/{MODEL} is not found")).await;
     let many = json!({"model": EMBEDDING_MODEL, "input": "a", "dimensions": 9999});
-    check(many, 400, "Invalid value at 'requests[0].output_dimensionality': it must be from 1 to 3072").await;
+    check(many, 400, "Invalid value at 'dimensions': it must be from 1 to 3072").await;
+    let input = json!({"model": EMBEDDING_MODEL, "input": ["a", " ", ""], "dimensions": 0});
+    let answer = house.embeddings(&input).await;
+    let violations = answer.json()[0]["error"]["details"][0]["fieldViolations"].clone();
+    let fields = violations.as_array().unwrap().iter().map(|violation| violation["field"].as_str().unwrap());
+    assert_eq!(fields.collect::<Vec<_>>(), ["dimensions", "input[1]", "input[2]"]);
+    let input = json!({"model": EMBEDDING_MODEL, "input": ""});
+    check(input, 400, "* input: there is no text in it to embed").await;
 }
 
 #[tokio::test]
