@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, SqlSafeStr};
 
 use crate::StoreError;
 use crate::error::OpenFileError;
@@ -72,8 +72,12 @@ pub(crate) async fn give_back(writer: &SqlitePool) {
 }
 
 /// A pool of so many connections.
+///
+/// One that takes itself to be in a transaction is opened anew: where the disk is full SQLite ends a transaction by itself,
+/// and sqlx, whose own rollback fails then, would let that connection begin no other, though there be room again.
 pub(crate) fn pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new().max_connections(connections).acquire_timeout(WAIT)
+    let pool = SqlitePoolOptions::new().max_connections(connections).acquire_timeout(WAIT);
+    pool.before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
 }
 
 impl File {
@@ -81,5 +85,30 @@ impl File {
     pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_disk_that_was_full_takes_writes_again_when_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let step = (1, "start", "CREATE TABLE said (bytes BLOB)");
+        let File { writer, readers } = open(&folder.path().join("file.db"), &[step], "-64", 1).await.unwrap();
+        let write = async |bytes: i64| -> Result<(), sqlx::Error> {
+            let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+            sqlx::query("INSERT INTO said VALUES (zeroblob(?))").bind(bytes).execute(&mut *tx).await?;
+            tx.commit().await
+        };
+        sqlx::query("PRAGMA max_page_count = 20").execute(&writer).await.unwrap();
+
+        let full = write(1 << 20).await.unwrap_err();
+
+        assert!(full.to_string().contains("full"), "{full}");
+        write(10).await.unwrap();
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM said").fetch_one(&readers).await.unwrap();
+        assert_eq!(count, 1);
     }
 }

@@ -7,8 +7,9 @@
 //! A second's calls arrive as one [`Batch`] and are kept as blobs, which costs one write whatever is in it
 //! ([`Meter::append`]). They are added up in memory besides. Now and then, once a minute say, they are *folded*: the sums
 //! are put into tables in the transaction that deletes the blobs, so that every call is in one place and only one whenever
-//! the process dies ([`Meter::fold`]). Blobs from before a crash are read and added up then. Once an hour old minutes become hours and old hours go ([`Meter::roll`]). Whatever asks, folds
-//! first what may bear on its answer, so that answers include all that was appended.
+//! the process dies ([`Meter::fold`]). Blobs from before a crash are read and added up then. Once an hour old minutes become
+//! hours and old hours go ([`Meter::roll`]). Whatever asks, folds first what may bear on its answer, so that answers include
+//! all that was appended.
 //!
 //! | if this happens | then |
 //! |---|---|
