@@ -13,6 +13,8 @@ use super::{Field, Grammar, Index, List, Node, Shape, ShapeMistake};
 
 /// How many references in a circle an answer follows before it looks for an end.
 const HOPS_MAX: u8 = 8;
+/// How deep one thing may be within another, references followed: each level takes room on the stack.
+const DEPTH_MAX: u32 = 300;
 /// The deepest value where any value will do.
 const ANY_DEPTH: u8 = 8;
 /// The most that llama.cpp repeats.
@@ -41,11 +43,16 @@ pub(super) fn of(shape: &Shape) -> Result<Grammar, ShapeMistake> {
         repeats: 0,
         starts: HashMap::new(),
         starts_most: 0,
+        depth: 0,
+        is_too_deep: false,
     };
     let root = writer.node(shape.root, HOPS_MAX);
     let whole = |why: &str| ShapeMistake { place: String::new(), why: why.to_owned() };
     let root = root.ok_or_else(|| whole("each value would have to hold another one, without end"))?;
     let _ = writeln!(writer.gbnf, "root ::= {root}");
+    if writer.is_too_deep {
+        return Err(whole(&format!("it is deeper than {DEPTH_MAX} levels, references followed")));
+    }
     if writer.is_too_large() {
         return Err(whole("it allows too many different answers; are its lengths huge, or its anyOf?"));
     }
@@ -64,6 +71,9 @@ struct Writer<'shape> {
     /// How much can stand first in a rule, by its name; elsewhere one thing.
     starts: HashMap<String, u32>,
     starts_most: u32,
+    /// How many nodes are being written, each inside of the one before.
+    depth: u32,
+    is_too_deep: bool,
 }
 
 impl Writer<'_> {
@@ -79,10 +89,13 @@ impl Writer<'_> {
         if let Some(written) = self.written.get(&(index, hops)) {
             return written.clone();
         }
-        if self.is_too_large() {
+        self.is_too_deep |= self.depth == DEPTH_MAX;
+        if self.is_too_deep || self.is_too_large() {
             return Some("space".to_owned());
         }
+        self.depth += 1;
         let said = self.said(index, hops).map(|said| self.rule(said));
+        self.depth -= 1;
         self.written.insert((index, hops), said.clone());
         said
     }

@@ -38,6 +38,21 @@ fn names_come_in_the_order_that_is_asked_for() {
 }
 
 #[test]
+fn references_that_follow_each_other_without_a_measure_are_refused() {
+    let name = |at: usize| format!("p{at:04}");
+    let each = |at: usize| match at.checked_sub(1) {
+        None => (name(at), json!({"type": "array"})),
+        Some(before) => {
+            let target = format!("#/properties/{}", name(before));
+            (name(at), json!({"type": "array", "items": {"$ref": target}}))
+        }
+    };
+    let of = |levels: usize| json!({"type": "object", "properties": (0..levels).map(each).collect::<serde_json::Map<_, _>>()});
+    gbnf(&of(100));
+    check_refused(&of(600), "", "deeper than 300 levels");
+}
+
+#[test]
 fn names_and_values_of_callers_are_only_ever_literals() {
     check_rule(&json!({"enum": ["a\"\n\\", "ü"]}), r#""\"a\\\"\\n\\\\\"" | "\"ü\"""#);
     check_rule(

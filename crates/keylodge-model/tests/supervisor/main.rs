@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         a_call_is_lost_when_the_worker_is_killed_from_outside,
         every_kind_of_nonsense_loses_the_call_and_the_next_one_succeeds,
         a_worker_that_hangs_is_killed_after_the_stall_time,
-        a_schema_in_which_the_worker_hung_is_refused_from_then_on,
+        a_schema_in_which_the_worker_hung_twice_is_refused_from_then_on,
         a_schema_is_not_to_blame_for_a_worker_that_hangs_elsewhere,
         a_worker_that_hangs_while_loading_is_killed_after_the_stall_time,
         calls_that_wait_are_lost_too,
@@ -262,9 +262,12 @@ fn held_to(constant: &str, request: Generate) -> Generate {
     Generate { grammar: Shape::constant(constant.into()).grammar().ok(), ..request }
 }
 
-async fn a_schema_in_which_the_worker_hung_is_refused_from_then_on() {
+async fn a_schema_in_which_the_worker_hung_twice_is_refused_from_then_on() {
     let stall = Duration::from_secs(2);
     let engine = Engine::Embedded(Embedded::start(EmbeddedOptions { stall, ..options("good") }));
+    assert_eq!(engine.ready().await, State::Ready);
+    let mut once = engine.generate(held_to("stuck", asking("hang in the grammar"))).await.expect("a generation");
+    assert_eq!(read(&mut once).await.1, Err(ModelError::Lost), "once may have had another reason");
     assert_eq!(engine.ready().await, State::Ready);
     let mut beside = engine.generate(held_to("fine", asking("go on for ever"))).await.expect("a generation");
 
@@ -278,7 +281,7 @@ async fn a_schema_in_which_the_worker_hung_is_refused_from_then_on() {
     assert_eq!(again, end.err());
     let mut other = engine.generate(held_to("fine", asking("hello"))).await.expect("a generation");
     assert_eq!(read(&mut other).await.1, Ok((Finish::Stop, 2)));
-    assert_eq!(engine.gauges().worker_starts, 2);
+    assert_eq!(engine.gauges().worker_starts, 3);
 }
 
 async fn a_schema_is_not_to_blame_for_a_worker_that_hangs_elsewhere() {

@@ -109,7 +109,7 @@ impl Desk {
         let (events, receiver) = mpsc::channel(capacity.min(mpsc_capacity_max()));
         let (started, when_started) = oneshot::channel();
 
-        let grammar = request.grammar.as_ref().map(Grammar::digest);
+        let grammar = request.grammar.as_ref().and_then(Grammar::digest);
         if let Some(why) = grammar.and_then(|grammar| self.table().stuck.why_not(grammar)) {
             return Err(why);
         }
@@ -223,7 +223,7 @@ impl Desk {
         }
     }
 
-    /// The worker hung. Tells whether it did so in the middle of a grammar, which is not followed again.
+    /// The worker hung. Tells whether it did so in the middle of a grammar, which is not followed for ever.
     pub(super) fn note_stall(&self) -> bool {
         let mut table = self.table();
         let following = table.following.take();
