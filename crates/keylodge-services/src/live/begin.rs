@@ -168,6 +168,9 @@ async fn begin(
         .ok_or_else(|| Closing::new(ERROR, "The server has as many sessions as it takes. Try again later."))?;
     if let Some(token) = begins_with {
         begin_with(lodge, token).await.map_err(|refusal| refused(calling, refusal))?;
+        if let Some(handle) = resuming.as_ref().and_then(|resuming| resuming.handle.as_deref()) {
+            lodge.live.memory.pass_to(handle, token.hash);
+        }
     }
     Ok(Begun { setup, model, history, resuming, seat, held, place })
 }

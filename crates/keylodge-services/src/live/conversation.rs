@@ -47,7 +47,12 @@ impl Conversation {
         let newest = self.newest.subscribe();
         let open = timeout(LEAVE_TIME_MAX, Arc::clone(&self.open).lock_owned()).await;
         let still_open = |_| Closing::new(ERROR, "The session is still open in another connection. Try again.");
-        Ok(Seat { mine, newest, _open: open.map_err(still_open)? })
+        let open = open.map_err(still_open)?;
+        // Overtaken while it waited: it takes nothing and pays for nothing.
+        if *newest.borrow() != mine {
+            return Err(elsewhere());
+        }
+        Ok(Seat { mine, newest, _open: open })
     }
 }
 
@@ -62,13 +67,17 @@ impl Seat {
     }
 }
 
+fn elsewhere() -> Closing {
+    Closing::new(NORMAL, "The session went on in another connection.")
+}
+
 /// Does something until it is done, unless another connection takes the session over before, if that is possible. Then it
 /// is dropped where it stands, as it may wait for a client that is gone.
 pub(super) async fn unless_taken<T>(seat: Option<&Seat>, work: impl Future<Output = T>) -> Result<T, Closing> {
     let Some(seat) = seat else { return Ok(work.await) };
     tokio::select! {
         biased;
-        () = seat.taken() => Err(Closing::new(NORMAL, "The session went on in another connection.")),
+        () = seat.taken() => Err(elsewhere()),
         done = work => Ok(done),
     }
 }
@@ -99,14 +108,14 @@ mod tests {
         for _ in 0..5 {
             let conversation = Arc::clone(&conversation);
             all.push(tokio::spawn(async move {
-                let seat = conversation.take().await.unwrap();
-                timeout(LEAVE_TIME_MAX, unless_taken(Some(&seat), pending::<()>())).await
+                let Ok(seat) = conversation.take().await else { return false };
+                timeout(LEAVE_TIME_MAX, unless_taken(Some(&seat), pending::<()>())).await.is_err()
             }));
         }
 
         let mut kept = 0;
         for one in all {
-            kept += usize::from(one.await.unwrap().is_err());
+            kept += usize::from(one.await.unwrap());
         }
         assert_eq!(kept, 1);
     }

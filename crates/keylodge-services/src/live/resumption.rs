@@ -102,6 +102,13 @@ impl Memory {
         is_theirs.then(|| (session.resumed.clone(), session.owner.token))
     }
 
+    /// Notes which token went on with a session.
+    pub(super) fn pass_to(&self, handle: &str, token: KeyHash) {
+        if let Some(session) = self.lock().by_handle.get_mut(handle) {
+            session.owner.token = Some(token);
+        }
+    }
+
     /// Forgets a handle that another has taken the place of.
     pub(super) fn forget(&self, handle: &str) {
         self.lock().forget(handle);

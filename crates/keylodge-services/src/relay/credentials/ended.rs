@@ -31,7 +31,7 @@ impl Upstream {
         }
         match answered {
             Answered::Refused => Ended::Credential,
-            _ if chosen.is_some_and(|chosen| chosen.is_named_in(reason.as_bytes())) => Ended::Credential,
+            _ if chosen.is_some_and(|chosen| chosen.is_named_or_begun_in(reason.as_bytes())) => Ended::Credential,
             Answered::TooMany(_) => Ended::TooMany,
             Answered::Good | Answered::Other => Ended::Other,
         }

@@ -150,9 +150,19 @@ impl Chosen {
 
     /// Whether a text has the credential in it.
     fn is_named_in(&self, text: &[u8]) -> bool {
+        memchr::memmem::find(text, self.token()).is_some()
+    }
+
+    /// The same of a text that may have been cut in the middle of it: so much of its beginning is more than chance.
+    fn is_named_or_begun_in(&self, text: &[u8]) -> bool {
+        const CHANCE_MAX: usize = 6;
+        let token = self.token();
+        self.is_named_in(text) || (CHANCE_MAX..token.len()).any(|length| text.ends_with(&token[..length]))
+    }
+
+    fn token(&self) -> &[u8] {
         let secret = self.secret.as_bytes();
-        let secret = secret.strip_prefix(b"Bearer ").unwrap_or(secret);
-        memchr::memmem::find(text, secret).is_some()
+        secret.strip_prefix(b"Bearer ").unwrap_or(secret)
     }
 
     /// The upstream has taken it, where that is not said in the head of an answer.

@@ -95,6 +95,9 @@ async fn another_token_of_the_key_goes_on_with_a_session_for_a_use_of_its_own() 
     let mut next = house.session_of(&other).await;
     next.set_up(&handle).await;
     assert_eq!(client.closed().await.0, 1000);
+    // Lost before it had a handle of its own: the use was spent for the session, and it goes on.
+    let mut next = house.session_of(&other).await;
+    next.set_up(&handle).await;
     let handle = next.handle().await;
 
     let spent = house.make_token(&json!({})).await;
