@@ -11,6 +11,7 @@ use super::models::EmbeddingEntry;
 use super::prompt::{Mistakes, check_model, text};
 use super::{Asked, Failure, in_time};
 use crate::budget::Worst;
+use crate::failure;
 
 /// The most requests of a batch, as Google has it.
 pub(crate) const REQUESTS_MAX: usize = 100;
@@ -128,7 +129,14 @@ pub(super) async fn embed(
             bill.tokens.input += tokens;
         }
     };
-    let made = in_time(asked.deadline, entry.embedder.embed(&entry.name, &texts, begin)).await?;
+    let embedding = async { Ok(entry.embedder.embed(&entry.name, &texts, begin).await) };
+    let made = in_time(asked.deadline, embedding).await?.map_err(|error| {
+        // That is our own fault.
+        if let Some(bill) = &mut asked.bill {
+            bill.tokens.input = 0;
+        }
+        failure::model(&error, "")
+    })?;
     let tokens = made.iter().map(|embedding| embedding.tokens).sum();
     let cut = made.into_iter().zip(dimensions).map(|(embedding, dimensions)| match dimensions {
         Some(dimensions) => embedding.cut(dimensions),

@@ -152,13 +152,17 @@ fn broke_off() -> Status {
     Status::new(Code::Unavailable, "The answer broke off before its end. Please try again.")
 }
 
-impl Unanswered {
-    /// The same, with the places named that the caller wrote.
-    pub(crate) fn named(mut self, origins: &Origins) -> Self {
-        if let Self::Fault(fault) = &mut self {
-            origins.name_in(&mut fault.error);
+/// The same, with the places named in errors that the caller wrote.
+pub(crate) fn named(heard: Result<Heard, Unanswered>, origins: &Origins) -> Result<Heard, Unanswered> {
+    match heard {
+        Ok(Heard { said: Said::Pieces(pieces), headers }) => {
+            Ok(Heard { said: Said::Pieces(pieces.named(origins.clone())), headers })
         }
-        self
+        Err(Unanswered::Fault(mut fault)) => {
+            origins.name_in(&mut fault.error);
+            Err(Unanswered::Fault(fault))
+        }
+        other => other,
     }
 }
 
@@ -199,6 +203,8 @@ fn error_of(bytes: &[u8]) -> Option<Value> {
 pub(crate) struct Pieces {
     body: Option<Body>,
     line: Vec<u8>,
+    /// Where the caller wrote what an error may name.
+    origins: Origins,
     /// Whether a piece has said why the answer ends.
     is_complete: bool,
     ready: std::collections::VecDeque<Result<Value, Fault>>,
@@ -206,7 +212,12 @@ pub(crate) struct Pieces {
 
 impl Pieces {
     fn new(body: Body) -> Self {
-        Self { body: Some(body), line: Vec::new(), is_complete: false, ready: std::collections::VecDeque::new() }
+        let (line, origins, ready) = (Vec::new(), Origins::default(), std::collections::VecDeque::new());
+        Self { body: Some(body), line, origins, is_complete: false, ready }
+    }
+
+    fn named(self, origins: Origins) -> Self {
+        Self { origins, ..self }
     }
 
     /// Reads lines: each `data:` holds a whole piece, as Google and we write them.
@@ -239,7 +250,9 @@ impl Pieces {
                 let code = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
                 let http = code.and_then(|code| StatusCode::from_u16(code).ok());
                 let http = http.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                self.ready.push_back(Err(Fault { http, error: error.clone(), retry_after: None }));
+                let mut error = error.clone();
+                self.origins.name_in(&mut error);
+                self.ready.push_back(Err(Fault { http, error, retry_after: None }));
                 self.end(None);
             }
         }
@@ -314,6 +327,22 @@ mod tests {
         let said = pieces(&["data: {}\n\n", "data: {\"error\": {\"code\": 503, \"message\": \"later\"}}\n\n"]);
         let fault = said[1].as_ref().unwrap_err();
         assert_eq!((fault.http, &fault.error["message"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("later")));
+    }
+
+    #[test]
+    fn an_error_inside_a_stream_names_the_caller_s_place() {
+        let mut origins = Origins::default();
+        origins.made_of("tools", "functions");
+        let mut pieces = Pieces::new(Body::empty()).named(origins);
+        let violation = r#"{"field": "tools", "description": "'tools' cannot be followed"}"#;
+        let error = format!(
+            r#"{{"code": 400, "message": "'tools' cannot be followed", "details": [{{"fieldViolations": [{violation}]}}]}}"#
+        );
+
+        pieces.read(&Bytes::from(format!("data: {{\"error\": {error}}}\n\n")));
+
+        let fault = pieces.ready.pop_front().unwrap().unwrap_err();
+        assert_eq!(fault.error["message"], "'functions' cannot be followed");
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(super) enum Form {
 }
 
 /// Where in a request a step was written.
+#[derive(Clone)]
 struct Place {
     step: String,
     contents: String,
@@ -94,7 +95,9 @@ impl Telling {
         let text = |name: &str| step[name].as_str().unwrap_or_default().to_owned();
         match step["type"].as_str() {
             Some(kind @ ("user_input" | "model_output")) => {
-                let parts = self.parts(&step["content"], place);
+                let content = &step["content"];
+                let place = &Place { is_one: place.is_one || !content.is_array(), ..place.clone() };
+                let parts = self.parts(content, place);
                 let role = if kind == "user_input" { "user" } else { "model" };
                 self.push(role, parts, |at| place.content(at));
             }

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! What is asked goes to the Gemini surface in its own words ([`crate::gemini::inside`]), so that limits, engines and
-//! upstreams are the same; but where a server of Gemini's answers, it goes there as it is ([`relayed`]). An answer grows in an [`Interaction`]; events are told from it ([`events`]); it is kept
-//! ([`keep`]) before its end is said.
+//! upstreams are the same; but where a server of Gemini's answers, it goes there as it is ([`relayed`]). An answer grows in an
+//! [`Interaction`]; events are told from it ([`events`]); it is kept ([`keep`]) before its end is said.
 
 pub(crate) mod background;
 mod contents;
@@ -39,7 +39,7 @@ use crate::bill::outcome;
 use crate::calling::Calling;
 use crate::gemini;
 use crate::gemini::identify::Verb;
-use crate::gemini::inside::{Heard, Said, Unanswered};
+use crate::gemini::inside::{self, Heard, Said, Unanswered};
 use crate::origins::Origins;
 use crate::query::Query;
 use crate::{Lodge, wire};
@@ -155,7 +155,7 @@ async fn create(calling: &mut Calling<'_>, body: Body) -> Result<Response, Failu
     let in_pieces = create.streams || create.in_background;
     let verb = if in_pieces { Verb::StreamGenerateContent } else { Verb::GenerateContent };
     let heard = calling.ask(&create.model, verb, &body, &mut bill).await;
-    let Heard { said, headers } = heard.map_err(|unanswered| unanswered.named(&origins))?;
+    let Heard { said, headers } = inside::named(heard, &origins)?;
     let Create { asked_model, input, previous, streams, stores, echoed, .. } = create;
     let mut interaction = Interaction::new(new_id(lodge), asked_model, lodge.now(), echoed);
     let mut response = match (said, place) {

@@ -100,8 +100,10 @@ impl Asked {
                 self.data_url(&data, &format!("{path}.file.file_data"))
             }
             Some("input_audio") => {
-                let (data, format) = (text(&part["input_audio"]["data"])?, text(&part["input_audio"]["format"])?);
-                Some(json!({"inlineData": {"mimeType": format!("audio/{format}"), "data": data}}))
+                let (data, format) = (text(&part["input_audio"]["data"]), text(&part["input_audio"]["format"]));
+                let of_format =
+                    |(data, format)| json!({"inlineData": {"mimeType": format!("audio/{format}"), "data": data}});
+                data.zip(format).map(of_format)
             }
             _ => {
                 self.reading.refuse(&format!("{path}.type"), "it is text, image_url, input_audio or file");

@@ -73,7 +73,7 @@ async fn chat(calling: &mut Calling<'_>, body: Body) -> Result<Response, Unanswe
     let mut bill = calling.bill().await?;
     let verb = if chat.streams { Verb::StreamGenerateContent } else { Verb::GenerateContent };
     let heard = calling.ask(&chat.model, verb, &chat.body, &mut bill).await;
-    let Heard { said, headers } = heard.map_err(|unanswered| unanswered.named(&chat.origins))?;
+    let Heard { said, headers } = inside::named(heard, &chat.origins)?;
     let answering = Answering::new(&chat, lodge.now().micros().div_euclid(1_000_000));
     let mut response = match said {
         Said::Whole(said) => wire::json(&answering.whole(&said)),
@@ -91,7 +91,7 @@ async fn embeddings(calling: &mut Calling<'_>, body: Body) -> Result<Response, U
     calling.of_model(&asked.model, None)?;
     let mut bill = calling.bill().await?;
     let heard = calling.ask(&asked.model, Verb::BatchEmbedContents, &asked.body, &mut bill).await;
-    let Heard { said, headers } = heard.map_err(|unanswered| unanswered.named(&asked.origins))?;
+    let Heard { said, headers } = inside::named(heard, &asked.origins)?;
     let mut response = match said {
         Said::Whole(said) => wire::json(&asked.answer(&said)),
         // Vectors come whole.
