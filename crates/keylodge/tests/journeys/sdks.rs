@@ -57,12 +57,12 @@ fn the_newest_javascript_sdk_does_all_it_does_with_google() {
 
 #[test]
 fn the_newest_sdks_have_interactions_as_with_google() {
-    interact(&with_script(SCRIPT).up(), "script");
+    println!("{}", interact(&with_script(SCRIPT).up(), "script"));
 }
 
 #[test]
 fn openai_s_own_sdks_work_on_the_compatible_surface() {
-    speak_as_openai(&with_script(SCRIPT).up(), "script");
+    println!("{}", speak_as_openai(&with_script(SCRIPT).up(), "script"));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn the_newest_javascript_sdk_talks_live_with_and_without_tls() {
 
 #[test]
 fn a_page_in_a_real_browser_talks_live_with_an_ephemeral_token() {
-    talk_from_a_page(|| with_script(SCRIPT).up(), "script");
+    println!("{}", talk_from_a_page(|| with_script(SCRIPT).up(), "script"));
 }
 
 #[test]
@@ -102,26 +102,27 @@ fn a_revoked_key_ends_its_live_sessions_and_those_of_its_tokens_within_a_second(
     }
 }
 
-fn interact(server: &Server, answering: &str) {
-    println!("{}", run_python(server, &python(PYTHON), "interactions.py", &[answering]));
-    println!("{}", run_javascript(server, &javascript(JAVASCRIPT), "interactions.mjs", &[answering]));
+/// What the SDKs' programs say of interactions. So with the others: what they say are their checks.
+fn interact(server: &Server, answering: &str) -> String {
+    run_python(server, &python(PYTHON), "interactions.py", &[answering])
+        + &run_javascript(server, &javascript(JAVASCRIPT), "interactions.mjs", &[answering])
 }
 
-fn speak_as_openai(server: &Server, answering: &str) {
-    let sdk = python_packages(&[("openai", OPENAI_PYTHON)]);
-    println!("{}", run_python(server, &sdk, "of_openai.py", &[answering]));
-    let sdk = javascript_package("openai-js", "openai", OPENAI_JAVASCRIPT);
-    println!("{}", run_javascript(server, &sdk, "of_openai.mjs", &[answering]));
+fn speak_as_openai(server: &Server, answering: &str) -> String {
+    let (of_python, of_javascript) =
+        (python_packages(&[("openai", OPENAI_PYTHON)]), javascript_package("openai-js", "openai", OPENAI_JAVASCRIPT));
+    run_python(server, &of_python, "of_openai.py", &[answering])
+        + &run_javascript(server, &of_javascript, "of_openai.mjs", &[answering])
 }
 
-fn talk_from_a_page(server: impl FnOnce() -> Server, answering: &str) {
+fn talk_from_a_page(server: impl FnOnce() -> Server, answering: &str) -> String {
     let Some(browser) = browser() else {
         // Said on stderr itself, where the test's harness does not hold it back.
         write!(std::io::stderr(), "{NONE}").expect("stderr can be written to");
-        return;
+        return String::new();
     };
     let browser = browser.to_str().expect("a path is UTF-8");
-    println!("{}", run_javascript(&server(), &javascript(JAVASCRIPT), "live_browser.mjs", &[browser, answering]));
+    run_javascript(&server(), &javascript(JAVASCRIPT), "live_browser.mjs", &[browser, answering])
 }
 
 fn before_gemini(there: &Server) -> Server {
@@ -167,12 +168,12 @@ mod with_the_real_model {
 
     #[test]
     fn the_sdks_have_interactions() {
-        interact(&with_short_stories().up().ready(), "model");
+        println!("{}", interact(&with_short_stories().up().ready(), "model"));
     }
 
     #[test]
     fn openai_s_own_sdks_are_answered() {
-        speak_as_openai(&with_short_stories().up().ready(), "model");
+        println!("{}", speak_as_openai(&with_short_stories().up().ready(), "model"));
     }
 
     #[test]
@@ -189,6 +190,6 @@ mod with_the_real_model {
 
     #[test]
     fn a_page_in_a_browser_talks_live() {
-        talk_from_a_page(|| with_short_stories().up().ready(), "model");
+        println!("{}", talk_from_a_page(|| with_short_stories().up().ready(), "model"));
     }
 }
