@@ -7,8 +7,7 @@ use super::Store;
 use super::row::{Columns, signed};
 use crate::{Changes, StoreError};
 
-/// How many revisions one look takes in at most, so that neither memory nor a transaction grows with the deployment. A key
-/// takes 1.7 kB while it is read, which the allocator does not always give back.
+/// How many revisions one look takes in at most, so that neither memory nor a transaction grows with the deployment.
 const REVISIONS_AT_ONCE: u64 = 1_000;
 
 impl Store {
