@@ -364,3 +364,16 @@ async fn a_key_that_may_not_embed_may_not_in_other_words_either() {
     assert_eq!(house.embed(&request("a")).await.http, 403);
     assert_eq!(house.embeddings(&json!({"model": EMBEDDING_MODEL, "input": "a"})).await.http, 403);
 }
+
+#[tokio::test]
+async fn what_was_read_before_the_model_failed_is_not_charged() {
+    let house = House::with_script("[[reply]]\ncontains = 'breaks'\ntext = 'x'\nstatus = 503").await;
+    let limit = json!([{"metric": "INPUT_TOKENS", "window": "MINUTE", "model": "*", "value": "10"}]);
+    let limits = "/keylodge/v1/projects/default-project/limits";
+    house.manage("PUT", limits, Some(json!({ "limits": limit }))).await.ok();
+
+    let failed = house.embed_all(&["one two three", "breaks"].map(request)).await;
+
+    assert_eq!(failed.http, 503);
+    house.embed(&request("one two three four five six seven eight nine ten")).await.ok();
+}
